@@ -9,6 +9,7 @@ HEAD = """
 <link rel="modulepreload" href="web/app.js">
 <link rel="stylesheet" href="web/page.css">
 <link rel="stylesheet" href="web/results/results.css">
+<link rel="stylesheet" href="web/results/presentation.css">
 <link rel="stylesheet" href="web/sections/sections.css">
 <link rel="stylesheet" href="web/results/covers.css">
 <link rel="stylesheet" href="web/live/live.css">

@@ -1,7 +1,6 @@
 // The page: its state, its parts, and its requests to the server.
 
 // The server mounts gradcam_core/web, which the page shares with the batch report, as core/.
-import { h } from "./core/elements.js";
 import { palette } from "./core/heat.js";
 import { ClassField, classFieldOf } from "./inputs/class_field.js";
 import { Controls } from "./inputs/controls.js";
@@ -9,12 +8,11 @@ import { Examples } from "./inputs/examples.js";
 import { Sequence } from "./commands/sequence.js";
 import { noteOnLink } from "./commands/share.js";
 import { lackingOf, linkTo, readLink } from "./link.js";
-import { downloadFile, streamExplanations, uploadFile } from "./requests.js";
+import { streamExplanations, uploadFile } from "./requests.js";
 import { canBeSigned, CLASS_FIELDS, contrastInEffect, defaultState, isOwn, isSame, isSigned, mapRequests, mapSettings, nextState } from "./state.js";
 import { makeElements } from "./wiring.js";
 
 const SENDING_DELAY_MS = 800; // a file that is sent sooner needs no message
-const URL_KEPT_MS = 60_000; // for the browser to save a file
 const RETURN_MS = 3000; // until the first retry if the server does not answer; doubled each time
 const LONGEST_RETURN_MS = 60_000;
 
@@ -307,22 +305,6 @@ export class App {
     const { photo, panels } = this.results;
     const own = [...panels].filter(([, panel]) => panel.result).map(([model, panel]) => [model, panel.result]);
     this.coverComparison.begin(photo, this.state.covers, own);
-  }
-
-  async download(file, theme = "light") {
-    if (!this.state.photo) return;
-    this.notify("Making the file …");
-    const { colormap, opacity } = this.display;
-    try {
-      const body = { ...this.request(), maps: this.mapRequests(), file, theme, colormap, opacity };
-      const { blob, name } = await downloadFile(body);
-      const link = h("a", { href: URL.createObjectURL(blob), download: name });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), URL_KEPT_MS);
-      this.notify("");
-    } catch (error) {
-      this.notify(error.message, error.again && (() => this.download(file, theme)));
-    }
   }
 
   // What is shown

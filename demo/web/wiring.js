@@ -4,6 +4,7 @@ import { actionsOf } from "./commands/actions.js";
 import { h } from "./core/elements.js";
 import { ClassSearch } from "./inputs/class_search.js";
 import { CoverTool } from "./inputs/cover_tool.js";
+import { download } from "./commands/download.js";
 import { keysDialog, listenToKeys } from "./commands/keys.js";
 import { OwnNetwork } from "./inputs/own_network.js";
 import { PageCode } from "./commands/page_code.js";
@@ -77,7 +78,7 @@ function pageOf(app) {
     },
     coverHottest: (model) => app.coverHottest(app.cover.fill.value, model),
     choose: (index) => app.change({ target: index }),
-    download: (model, file) => app.download(`${model}_${file}`),
+    download: (model, file) => download(app, `${model}_${file}`),
     point: (place) => {
       for (const panel of app.results.panels.values()) panel.showPoint(place);
     },

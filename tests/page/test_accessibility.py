@@ -26,6 +26,7 @@ from tests.support.browser import (
     explained,
     panels,
     remove_photo,
+    toggle_models,
     wait_for_all,
     wait_for_results,
 )
@@ -358,6 +359,12 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
     page.wait_for_function(f"({CUT})().length === 0")
     assert target.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 28
     page.evaluate("document.documentElement.style.fontSize = ''")
+    toggle_models(page, "ResNet50", "VGG19")
+    expect(panels(page)).to_have_count(1)
+    row = box_of(page.locator(".page > .app"))
+    assert abs(box_of(panels(page))["width"] - row["width"]) < 1  # nothing to swipe to
+    toggle_models(page, "ResNet50", "VGG19")
+    wait_for_results(page)
     unfold.tap()
     expect(target).to_be_hidden()
     panels(page).nth(2).locator("ol.top button").nth(2).tap()

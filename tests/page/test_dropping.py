@@ -69,6 +69,7 @@ def test_with_https_nothing_is_said_of_it_nor_of_text_that_is_dropped_into_a_fie
         give(page, texts=[("text/plain", "hello")], target="input[name=picture]", event=event)
     page.wait_for_timeout(200)
     expect(page.locator(".toast")).to_be_empty()
+    expect(page.locator(".toast")).to_have_css("display", "block")  # a screen reader waits for it
 
 
 def test_a_picture_needs_neither_a_suffix_nor_a_type_that_is_right(no_photo: Page):

@@ -290,9 +290,22 @@ def test_tall_photos_and_those_that_lie_on_their_side_fit_and_stand_upright(
     assert explained(page)[0].startswith("espresso")
 
 
+REFUSED_ONCE = """() => {
+    const { mediaDevices } = navigator;
+    const ask = mediaDevices.getUserMedia;
+    mediaDevices.getUserMedia = () => {
+        mediaDevices.getUserMedia = ask;
+        return Promise.reject(new DOMException("", "NotAllowedError"));
+    };
+}"""
+
+
 def test_the_webcam_and_the_clipboard_give_a_picture(no_photo: Page, coffee_path: Path):
     page = no_photo
     page.get_by_label("Capture from camera").click()
+    page.evaluate(REFUSED_ONCE)
+    page.get_by_text(re.compile("access webcam", re.IGNORECASE)).click()
+    expect(page.locator(".toast")).to_contain_text("does not let this page use the camera")
     page.get_by_text(re.compile("access webcam", re.IGNORECASE)).click()
     page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")
     page.get_by_label(re.compile("capture photo", re.IGNORECASE)).click()

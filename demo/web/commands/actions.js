@@ -1,5 +1,6 @@
 // The actions of the toolbar's buttons (`toolbar.js`) and of the keys (`keys.js`).
 
+import { download } from "./download.js";
 import { closeOpened } from "../inputs/settings.js";
 import { leaveFullScreen } from "../results/panel.js";
 
@@ -35,7 +36,7 @@ export function actionsOf(app) {
     search: () => app.searchClass(),
     sharp: () => app.change({ kind: other("kind", "sharp") }),
     whole: () => app.change({ view: other("view", "whole") }),
-    download: (file, theme) => app.download(file, theme),
+    download: (file, theme) => download(app, file, theme),
     share: () => app.share(),
     code: () => app.showCode(),
     present: () => app.presentation.toggle(),

@@ -2,9 +2,11 @@
 // anything else, a message says what it is and what to do.
 
 import { bytesOf } from "../core/heat.js";
+import { cameraProblem } from "../live/camera.js";
 
 const INPUT = "#photo input[type=file]";
-const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera or the clipboard
+const UPLOAD_BUTTON = "#photo .source-selection button:first-of-type"; // back from the camera
+const CAMERA_SHOWN = "#photo .source-selection button:nth-of-type(2).selected";
 const CLIPBOARD_BUTTON = "#photo .source-selection button:nth-of-type(3)";
 
 const NO_PICTURES = "That folder contains no pictures. The command gradcam batch also looks into subfolders.";
@@ -50,7 +52,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   // The camera, or a list of keys, would hide the photo; a form that is being filled in stays.
   const uncover = () => {
     document.querySelectorAll("dialog[open]:not(:has(form))").forEach((one) => one.close());
-    if (!document.querySelector(INPUT)) document.querySelector(UPLOAD_BUTTON)?.click();
+    if (document.querySelector(CAMERA_SHOWN)) document.querySelector(UPLOAD_BUTTON).click();
   };
 
   const takeAll = async (files, folders) => {
@@ -99,6 +101,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   });
   listenToFileChooser((files) => (files.length > 1 ? takeAll(files, []) : upload(files[0])), suffixes);
   listenToClipboardButton(upload, tell);
+  listenToCamera(tell);
 }
 
 /** Takes all drops, including those on Gradio's box, which refuses files without a type. */
@@ -159,6 +162,15 @@ function listenToClipboardButton(upload, tell) {
     }
   };
   window.addEventListener("click", read, { capture: true });
+}
+
+/** Gradio's own says nothing where it gets no picture. */
+function listenToCamera(tell) {
+  window.addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof DOMException) || !document.querySelector(CAMERA_SHOWN)) return;
+    event.preventDefault();
+    tell(cameraProblem(event.reason));
+  });
 }
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");

@@ -17,6 +17,9 @@ const LOST = "The camera no longer gives a picture. Connect it, or allow it agai
 const PAUSED = "The camera is paused. It may be covered, or another program may be using it.";
 const NO_CAMERA = "No camera is available here. Choose a picture instead.";
 
+/** error: of `getUserMedia`. */
+export const cameraProblem = ({ name }) => PROBLEMS[name] ?? NO_CAMERA;
+
 /** A frame at the camera's size. takenAt: when it was taken, on the clock of `performance.now()`. */
 class Frame {
   constructor() {
@@ -65,7 +68,7 @@ export class Camera {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: WANTED });
     } catch (error) {
-      throw new Error(PROBLEMS[error.name] ?? NO_CAMERA);
+      throw new Error(cameraProblem(error));
     }
     if (this.opening !== opening) {
       for (const track of stream.getTracks()) track.stop();

@@ -7,12 +7,12 @@ import { CoverOutlines } from "./covers.js";
 
 const GAP = 24; // pixels between pictures
 const WIDE = 1.1; // width over height of a screen from which there is one row
-const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see results.css
+const PHONE = matchMedia("(max-width: 640px)"); // on which maps are swiped, see presentation.css
 const CORNER = { width: 0.24, height: 0.2, most: 384 }; // limits of the photo in its corner: shares of the screen, and pixels
 const LEAST_TILE = 16; // rem
 const LEAST_COLUMN = 8.125; // rem
 const LEAST_HEIGHT = 80; // pixels of a map
-const ROW_COUNT = 6; // grid rows of a panel, see results.css
+const ROW_COUNT = 6; // grid rows of a panel, see presentation.css
 
 const pixelsOf = (rem) => rem * parseFloat(getComputedStyle(document.documentElement).fontSize);
 
