@@ -1,7 +1,7 @@
-"""DICOM, the format of radiology: one frame of a file, as the file says it is to be seen.
+"""DICOM, the format of radiology: one frame of a file, displayed as the file asks.
 
-Nothing that a file says of a patient is read, so that nothing of it can get into a notice, an error
-or a log. What is burnt into the pixels themselves stays there.
+Patient data is never read, so none of it can reach a notice, an error or a log. Text that is burnt
+into the pixels stays there.
 """
 
 from gradcam_core.images.formats.dicom.reader import decode

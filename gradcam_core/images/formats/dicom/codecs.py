@@ -1,8 +1,8 @@
-"""Compressed pixels of a DICOM file, by imagecodecs: a decoding plugin of pydicom.
+"""A decoding plugin for pydicom that reads the compressed pixels of a DICOM file with imagecodecs.
 
-Its lossless JPEG and JPEG of 12 bits are libjpeg-turbo's, JPEG-LS CharLS's, JPEG 2000 OpenJPEG's.
-pydicom's own plugins for these need packages under the GPL, or cannot read lossless JPEG, which is
-the commonest in radiology.
+imagecodecs uses libjpeg-turbo for lossless and 12-bit JPEG, CharLS for JPEG-LS, and OpenJPEG for
+JPEG 2000. pydicom's own plugins for these need packages under the GPL, or cannot read lossless
+JPEG, which is the most common in radiology.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _RLE = "1.2.840.10008.1.2.5"
 
 _SOI = b"\xff\xd8"
-_SIZ = b"\xff\x4f\xff\x51"  # the two first markers of a codestream
+_SIZ = b"\xff\x4f\xff\x51"  # the first two markers of a codestream
 _SOFS = frozenset({*range(0xFFC0, 0xFFD0), 0xFFF7} - {0xFFC4, 0xFFC8, 0xFFCC})
 
 SYNTAXES = frozenset((*_JPEG_2000, *_JPEG, *_JPEG_LS, _RLE))
@@ -30,12 +30,16 @@ DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))
 
 
 def is_available(uid: str) -> bool:
-    """pydicom asks this of a plugin."""
+    """Whether this plugin decodes the transfer syntax `uid`; pydicom calls it."""
     return uid in SYNTAXES
 
 
 def decode_frame(data: bytes, runner: Any) -> np.ndarray:
-    """The samples of one frame, and to `runner` (pydicom's) how they are laid out."""
+    """Decodes one frame, and sets the layout of its samples as options of `runner` (pydicom's).
+
+    Raises ValueError if the frame declares another size than the file's header, and whatever the
+    decoder raises.
+    """
     syntax = str(runner.transfer_syntax)
     if syntax == _RLE:
         return _rle(data, runner)
@@ -45,13 +49,13 @@ def decode_frame(data: bytes, runner: Any) -> np.ndarray:
     runner.set_option("bits_allocated", 8 * samples.dtype.itemsize)
     runner.set_option("planar_configuration", 0)
     if runner.photometric_interpretation in ("YBR_RCT", "YBR_ICT"):
-        runner.set_option("photometric_interpretation", "RGB")  # which the decoder has undone
+        runner.set_option("photometric_interpretation", "RGB")  # the decoder converts to RGB
     return samples
 
 
 def _declared(data: bytes) -> tuple[int, int, int] | None:
-    """Rows, columns and samples of a pixel, by the head of the compressed picture: before a decoder
-    spends memory and time on them."""
+    """(rows, columns, samples per pixel) that the compressed picture's header declares, None if not
+    found. Read first, so that no decoder spends memory and time on a wrong size."""
     place = data.find(_SIZ)  # JPEG 2000 (ITU-T T.800, A.5.1)
     if data.startswith(_SIZ[:2]) or (place > 0 and not data.startswith(_SOI)):
         right, below, left, above = struct.unpack_from(">4L", data, place + 8)
@@ -73,13 +77,13 @@ def _decoder(syntax: str, samples: int) -> Callable[[bytes], np.ndarray]:
         return lambda data: imagecodecs.jpeg2k_decode(data, numthreads=1)
     if syntax in _JPEG_LS:
         return imagecodecs.jpegls_decode
-    # The same on both sides is no conversion: pydicom knows what colours they are.
+    # Equal colour spaces on both sides mean no conversion: pydicom converts the colours itself.
     colours = "RGB" if samples == 3 else None
     return lambda data: imagecodecs.jpeg8_decode(data, colorspace=colours, outcolorspace=colours)
 
 
 def _rle(data: bytes, runner: Any) -> np.ndarray:
-    """PS3.5, annex G: a plane of bytes after the other, the most significant byte first."""
+    """PS3.5, annex G: planes of bytes, one after the other, the most significant byte first."""
     import imagecodecs
 
     samples = runner.samples_per_pixel

@@ -1,7 +1,7 @@
 """One frame of a DICOM file: its pixels as they are stored.
 
-pydicom knows the file; pixels that are compressed are decoded by Pillow (JPEG of 8 bits) or
-imagecodecs (lossless JPEG, JPEG of 12 bits, JPEG-LS, JPEG 2000, RLE).
+pydicom parses the file. Compressed pixels are decoded by Pillow (8-bit JPEG) or imagecodecs
+(lossless JPEG, 12-bit JPEG, JPEG-LS, JPEG 2000, RLE).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gradcam_core.images.formats.dicom.values import (
 )
 
 _PILLOWS = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-"""Transfer syntaxes with JPEG of 8 bits. Pillow heeds the markers that programs put into one."""
+"""Transfer syntaxes with 8-bit JPEG. Pillow respects the colour markers that programs write."""
 
 _BITS = (1, 8, 16, 32)
-"""Sizes of a pixel's sample that are read."""
+"""Supported values of BitsAllocated for integer samples."""
 
 _PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
 
@@ -42,9 +42,9 @@ _OTHER_BITS = "The pixels of this DICOM file have {bits} bits, which is not supp
 
 @dataclass(frozen=True)
 class Frame:
-    """samples: [rows, columns] or [rows, columns, 3]; unsigned as they are stored, or of float.
-    bits: where in them the values are, None for float. photometric: after decompression. index:
-    from 0, of `count`. groups: what the file says of this frame alone."""
+    """samples: [rows, columns] or [rows, columns, 3], unsigned integers as stored, or float. bits:
+    which bits of a sample hold its value, None for float. photometric: after decompression. index:
+    0 to `count` - 1. groups: the functional groups that apply to this frame."""
 
     samples: np.ndarray
     bits: StoredBits | None
@@ -54,12 +54,12 @@ class Frame:
     groups: Groups
 
     def values(self, samples: np.ndarray) -> np.ndarray:
-        """The values that some samples stand for, float64."""
+        """Converts stored samples of any shape to the values that they encode, float64."""
         return (samples if self.bits is None else self.bits.values(samples)).astype(np.float64)
 
 
 def read_frame(header: Header) -> Frame:
-    """The middle frame. Raises whatever pydicom and the decoders do, and ImageError."""
+    """Reads the middle frame. Raises ImageError, and whatever pydicom and the decoders raise."""
     from pydicom.pixels.decoders.base import Decoder
     from pydicom.uid import UID
 
@@ -95,7 +95,8 @@ def read_frame(header: Header) -> Frame:
 
 
 def _group(dataset: Dataset, index: int, sequence: str) -> Dataset | None:
-    """Of the groups of functions (PS3.3, C.7.6.16) that of a frame, or that of all frames."""
+    """The first item of a sequence in the frame's own functional groups (PS3.3, C.7.6.16), else in
+    those that all frames share, else None."""
     own = item_of(dataset, "PerFrameFunctionalGroupsSequence", index)
     of_all = item_of(dataset, "SharedFunctionalGroupsSequence")
     for group in (own, of_all):
@@ -113,8 +114,8 @@ def _stored_bits(header: Header, options: dict[str, Any]) -> StoredBits:
 
 
 def _decoded_bits(samples: np.ndarray, options: dict[str, Any]) -> StoredBits:
-    """pydicom has put the values right; but for signed ones of which the compressed picture says
-    that they have more bits than they do."""
+    """pydicom has moved the values into place, except signed values whose compressed picture
+    declares more bits than they have."""
     stored, size = options["bits_stored"], 8 * samples.dtype.itemsize
     is_signed = samples.dtype.kind == "i"
     if not (is_signed and int(_unsigned(samples).max()) < 2**stored):
@@ -127,8 +128,8 @@ def _unsigned(samples: np.ndarray) -> np.ndarray:
 
 
 def _options(header: Header) -> tuple[dict[str, Any], int | None]:
-    """What pydicom's decoders must know; and the bytes of all pixels, None where nobody says. The
-    file then stands at the pixels themselves."""
+    """Options for pydicom's decoders, and the length of all pixels in bytes, None if undefined.
+    Moves the file on to the pixels themselves. Raises ImageError for unsupported bit sizes."""
     order = "<" if header.is_little_endian else ">"
     group, element, length = struct.unpack(f"{order}HHL", header.file.read(8))
     options: dict[str, Any] = {"pixel_keyword": PIXELS[group, element]}
@@ -158,7 +159,7 @@ def _options(header: Header) -> tuple[dict[str, Any], int | None]:
 
 
 def _frame_count(header: Header, options: dict[str, Any], length: int | None) -> int:
-    """At least 1. length: bytes of all pixels, None where they are compressed."""
+    """At least 1. length: of all pixels in bytes, None if they are compressed."""
     count = header.whole("NumberOfFrames")
     if count >= 1:
         return count

@@ -1,4 +1,4 @@
-"""The header of a DICOM file: what it says of its image, and nothing about a patient."""
+"""The header of a DICOM file: what it says about its image, and nothing about a patient."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _KEYWORDS = (
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
-"""What is read of a header. Nothing here is about a patient; all else is skipped."""
+"""The only elements of a header that are read. None of them is about a patient."""
 
 PIXELS = {
     (0x7FE0, 0x0008): "FloatPixelData",
@@ -79,9 +79,9 @@ _PIXEL_TAGS = tuple(group << 16 | element for group, element in PIXELS)
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image. file: stands at the element with the pixels; it is another one
-    than was opened where all of the content is compressed (deflated). syntax: UID of the transfer
-    syntax. of_what: UID of the kind of object, "" if it is not said."""
+    """What a file says about its image. file: positioned at the element with the pixels; for a
+    deflated file, a buffer with the decompressed content. syntax: UID of the transfer syntax.
+    of_what: UID of the SOP class, "" if it is missing."""
 
     dataset: Dataset
     file: IO[bytes]
@@ -90,7 +90,7 @@ class Header:
     has_pixels: bool
 
     def whole(self, keyword: str, default: int = 0) -> int:
-        """A whole number of the header."""
+        """The value of an element as int, `default` if it is missing or no number."""
         value = number(self.dataset, keyword)
         return default if value is None else int(value)
 
@@ -109,14 +109,14 @@ class Header:
 
     @property
     def unit(self) -> str:
-        """Of the values after their rescaling, to stand behind a number; "" if it is not known."""
+        """The unit of rescaled values, as a suffix to a number: " HU", or "" if unknown."""
         kind = self.dataset.get("RescaleType") or ("HU" if self._is_ct else "")
         return " HU" if str(kind).strip() == "HU" else ""
 
     @property
     def pixel_height(self) -> float:
-        """How high a pixel is, in widths; 1 where nothing sensible is said: PS3.3, 10.7.1.3 and
-        C.7.6.3.1.7."""
+        """A pixel's height divided by its width (PS3.3, 10.7.1.3 and C.7.6.3.1.7); 1 if the file
+        gives no sensible value."""
         for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
             try:
                 height, width = map(float, self.dataset.get(keyword))
@@ -128,8 +128,8 @@ class Header:
 
     @property
     def padding(self) -> tuple[float, float] | None:
-        """The lowest and the highest value, as stored, that is no part of the picture but fills the
-        rectangle around it: PS3.3, C.7.5.1.1.2."""
+        """The range of stored values that are no part of the picture but fill the rectangle around
+        it, (lowest, highest), or None if there is none: PS3.3, C.7.5.1.1.2."""
         names = [f"{kind}PixelPadding" for kind in ("", "Float", "DoubleFloat")]
         for name in names:
             if (value := number(self.dataset, f"{name}Value")) is not None:
@@ -146,7 +146,8 @@ class Header:
 
 
 def read_header(file: IO[bytes]) -> Header:
-    """Raises whatever pydicom does for a damaged file, and ImageError."""
+    """Reads the header up to the pixels. Raises ImageError, and whatever pydicom raises for a
+    damaged file."""
     import pydicom
     from pydicom.filereader import read_dataset
     from pydicom.uid import (
@@ -182,7 +183,7 @@ def read_header(file: IO[bytes]) -> Header:
 
 
 def _inflated(file: IO[bytes]) -> IO[bytes]:
-    """What is left of a file, decompressed: PS3.5, A.5."""
+    """The rest of a file, decompressed (PS3.5, A.5). Raises ImageError if it is too large."""
     packed = zlib.decompressobj(-zlib.MAX_WBITS)
     content = packed.decompress(file.read(), _INFLATED_MAX_BYTES)
     if packed.unconsumed_tail:

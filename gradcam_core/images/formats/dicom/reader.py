@@ -42,8 +42,8 @@ _OTHER_COLOURS = (
 
 
 def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """The middle frame of a file. window: in the units of the file after its rescaling, such as
-    Hounsfield units; instead of what the file names. Raises ImageError."""
+    """The middle frame of a file. window: replaces the file's own window, in units after rescaling
+    such as Hounsfield units; unused for colour pictures. Raises ImageError."""
     pixels = 0
     with _silence():
         try:
@@ -54,7 +54,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
             raise
         except MemoryError:
             raise ImageError(NO_MEMORY) from None
-        except Exception:  # of pydicom almost anything, with values of the file in it
+        except Exception:  # pydicom raises almost anything, and quotes values of the file
             raise ImageError(DAMAGED if pixels < LARGE_PIXELS else DAMAGED_OR_LARGE) from None
 
 
@@ -78,7 +78,7 @@ def _decode(header: Header, window: Window | None) -> Decoded:
         if window:
             notices.append("The window was not used: this picture is in colour.")
     notices.append(square_notice(header.pixel_height))
-    del frame  # whose memory the next step may need
+    del frame  # the next step may need its memory
     return Decoded(image.convert("RGB"), tuple(filter(None, notices)), brightness)
 
 
@@ -97,18 +97,18 @@ def _which_frame(header: Header, number: int, count: int) -> str:
 
 
 _lock = threading.Lock()
-_readers = 0  # that are at work
+_readers = 0  # how many read a file now
 _level = logging.NOTSET
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What pydicom warns of and logs has values of the file in it."""
+    """Silences pydicom's warnings and logs, which quote values of the file."""
     global _readers, _level
     logger = logging.getLogger("pydicom")
     with _lock:
         if not _readers:
-            import pydicom.config  # noqa: F401  # which sets the level when it is imported
+            import pydicom.config  # noqa: F401  # its import sets the level
 
             _level = logger.level
             logger.setLevel(logging.CRITICAL + 1)

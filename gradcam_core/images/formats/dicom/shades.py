@@ -27,16 +27,16 @@ GREYS = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE = "PALETTE COLOR"
 
 KINDS = (*GREYS, _PALETTE, "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
-"""Photometric interpretations that are read. The others are retired, or of films."""
+"""Supported photometric interpretations. The others are retired, or for films."""
 
-_BAND_SAMPLES = 2**20  # that are converted at once
+_BAND_SAMPLES = 2**20  # converted at once
 
 
 def grey(
     header: Header, frame: Frame, window: Window | None
 ) -> tuple[Image.Image, str, Brightness]:
-    """-> 8-bit grey, and the notice about the range of values that is shown, and that range. Raises
-    ValueError."""
+    """-> 8-bit grey, the notice about the range of values that is shown, and that range. Raises
+    ValueError for a frame with several samples per pixel."""
     if frame.samples.ndim != 2:
         raise ValueError("grey has one sample a pixel")
     measured = modality(header.dataset, frame.groups, header.encoding)
@@ -58,7 +58,7 @@ def grey(
 
 
 def coloured(header: Header, frame: Frame) -> Image.Image:
-    """RGB. Raises ValueError."""
+    """The frame as 8-bit RGB. Raises ValueError for an unexpected layout of samples."""
     if frame.photometric == _PALETTE:
         return Image.fromarray(_mapped(frame.samples, _palette(header, frame), channels=3))
     if frame.samples.ndim != 3 or frame.bits is None:
@@ -74,7 +74,7 @@ def coloured(header: Header, frame: Frame) -> Image.Image:
 
 
 def _palette(header: Header, frame: Frame) -> Transformation:
-    """From samples to colours, PS3.3 C.7.6.3.1.5."""
+    """Maps samples to colours, uint8 [..., 3] (PS3.3, C.7.6.3.1.5)."""
     tables = [
         lookup_table(header.dataset, header.encoding, f"{colour}PaletteColorLookupTable")
         for colour in ("Red", "Green", "Blue")
@@ -92,7 +92,7 @@ def _palette(header: Header, frame: Frame) -> Transformation:
 
 
 def _segmented_palette(header: Header) -> list[LookupTable | None]:
-    """Palettes that are written as lines between some of their colours, PS3.3 C.7.9.2."""
+    """Expands palettes that are stored as line segments between colours (PS3.3, C.7.9.2)."""
     from pydicom.pixels import apply_color_lut
 
     count, first, bits = header.dataset["RedPaletteColorLookupTableDescriptor"].value
@@ -102,8 +102,8 @@ def _segmented_palette(header: Header) -> list[LookupTable | None]:
 
 
 def _mapped(samples: np.ndarray, make: Transformation, channels: int = 0) -> np.ndarray:
-    """What `make` makes of every sample, uint8; worked out once for every value where there are
-    few. channels: that it makes of one, 0 if there is no axis for them."""
+    """Applies `make` to every sample, giving uint8; for samples of up to 16 bits, through a table
+    of all values. channels: length of the axis that `make` adds, 0 if it adds none."""
     found = np.empty((*samples.shape, channels) if channels else samples.shape, np.uint8)
     if samples.dtype.itemsize <= 2:
         make = make(_all_values(samples.dtype)).__getitem__
@@ -143,7 +143,7 @@ def _extent(header: Header, frame: Frame, measured: Transformation) -> tuple[flo
 
 
 class _Range:
-    """Of numbers that were seen."""
+    """The lowest and highest finite number seen so far."""
 
     low, high = math.inf, -math.inf
 

@@ -6,8 +6,8 @@ import struct
 
 HEAD_BYTES = 512
 
-_FIRST_GROUPS = (0x0002, 0x0008)  # of the file itself, and of what identifies the object
-_LAST_GROUP = 0x7FE0  # of the pixels
+_FIRST_GROUPS = (0x0002, 0x0008)  # file meta information, and identification of the object
+_LAST_GROUP = 0x7FE0  # pixel data
 _LONG_VRS = frozenset(
     ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 )
@@ -20,13 +20,13 @@ _SHORT_VRS = frozenset(
 def is_dicom(head: bytes) -> bool:
     """head: the first bytes of a file, `HEAD_BYTES` of them or all there are.
 
-    A file has 128 bytes of anything and then DICM; older ones begin with their first element.
+    A DICOM file has 128 arbitrary bytes and then DICM; older files begin with their first element.
     """
     return head[128:132] == b"DICM" or any(_has_elements(head, order) for order in "<>")
 
 
 def _has_elements(head: bytes, order: str) -> bool:
-    """Whether it begins with two elements that follow each other, or with a long one."""
+    """Whether `head` begins with two elements in order, or with one that fills it."""
     place, tags = 0, [(0, -1)]
     while len(tags) < 3 and place + 8 <= len(head):
         element = _element(head, place, order)
@@ -41,7 +41,7 @@ def _has_elements(head: bytes, order: str) -> bool:
 
 
 def _element(head: bytes, place: int, order: str) -> tuple[tuple[int, int], int] | None:
-    """Its tag, and where the next one is; None if it makes no sense."""
+    """The element's tag, and where the next element begins; None if it makes no sense."""
     group, number = struct.unpack_from(f"{order}HH", head, place)
     vr = head[place + 4 : place + 6].decode("latin-1")
     try:

@@ -1,6 +1,6 @@
 """From the values that a DICOM file stores to grey levels: the modality and VOI transformations.
 
-DICOM PS3.3, C.11.1 and C.11.2. Only elements of the image itself are read, none about a patient.
+DICOM PS3.3, C.11.1 and C.11.2. Only elements about the image are read, none about a patient.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 from gradcam_core.images.decoded import Window
 from gradcam_core.wording import amount, amounts
 
-Dataset = Any  # pydicom's, which is imported only where a DICOM file is read
+Dataset = Any  # pydicom's; pydicom is imported only when a DICOM file is read
 
 _WINDOW_DIGITS = 6
 
 Transformation = Callable[[np.ndarray], np.ndarray]
-"""Of values, any shape, float64."""
+"""Maps an array of values, float64 of any shape, to an array of the same shape."""
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The value of an element, the first if it has several; None if it is missing or no number."""
+    """The value of an element, the first of several; None if it is missing or no finite number."""
     try:
         value = dataset.get(keyword)
         if value is not None and not isinstance(value, str | int | float):
@@ -36,7 +36,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def item_of(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
-    """An item of a sequence, None if there is none."""
+    """The item of a sequence at `index`, None if there is none."""
     try:
         sequence = dataset.get(keyword)
         return sequence[index] if sequence else None
@@ -46,8 +46,8 @@ def item_of(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
 
 @dataclass(frozen=True)
 class StoredBits:
-    """Where the value is within the bits of a pixel (PS3.5, 8.1.1). What is in the other bits,
-    such as an overlay of older files, is none of its value."""
+    """Which bits of a sample hold its value (PS3.5, 8.1.1): `stored` bits, the highest at `high`.
+    The other bits, such as overlays in older files, are ignored."""
 
     stored: int
     high: int
@@ -63,8 +63,8 @@ class StoredBits:
 
 @dataclass(frozen=True)
 class LookupTable:
-    """levels: what the values from `first` on become; those before and after have the nearest.
-    bits: of a level."""
+    """levels: the outputs for the values `first`, `first` + 1 and so on; values outside take the
+    nearest. bits: how many bits an output has."""
 
     levels: np.ndarray
     first: int
@@ -76,22 +76,22 @@ class LookupTable:
 
     @property
     def top(self) -> float:
-        """The highest level that there can be."""
+        """The highest possible level."""
         return max(2.0**self.bits - 1, float(self.levels.max()))
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes of a file are read, where its elements do not say so themselves."""
+    """How the bytes of lookup tables are read, which do not say so themselves."""
 
     is_little_endian: bool
     is_signed: bool
 
 
 def lookup_table(item: Dataset, encoding: Encoding, prefix: str = "LUT") -> LookupTable | None:
-    """The table of an item, PS3.3 C.11.1.1; None if there is none that makes sense.
+    """The lookup table of an item (PS3.3, C.11.1.1); None if it is missing or makes no sense.
 
-    prefix: of the names of the elements with its description and its entries.
+    prefix: the elements are named `prefix`Descriptor and `prefix`Data.
     """
     names = f"{prefix}Descriptor", f"{prefix}Data"
     try:
@@ -115,12 +115,12 @@ def lookup_table(item: Dataset, encoding: Encoding, prefix: str = "LUT") -> Look
 
 
 Groups = Callable[[str], Dataset | None]
-"""The functional groups of one frame in a file of several: an item, by the name of its sequence
-(PS3.3, C.7.6.16)."""
+"""The functional groups of one frame (PS3.3, C.7.6.16): the keyword of a sequence -> its item, None
+if there is none."""
 
 
 def modality(dataset: Dataset, groups: Groups, encoding: Encoding) -> Transformation:
-    """From stored values to those that the machine measured, such as Hounsfield units: C.11.1."""
+    """Maps stored values to measured values, such as Hounsfield units: C.11.1."""
     item = item_of(dataset, "ModalityLUTSequence")
     if item is not None and (table := lookup_table(item, encoding)):
         return table
@@ -128,14 +128,14 @@ def modality(dataset: Dataset, groups: Groups, encoding: Encoding) -> Transforma
     slope, intercept = number(source, "RescaleSlope"), number(source, "RescaleIntercept")
     if slope is None:
         slope = number(dataset, "DoseGridScaling")
-    factor, summand = slope or 1.0, intercept or 0.0  # a slope of 0 would leave nothing
+    factor, summand = slope or 1.0, intercept or 0.0  # a slope of 0 would erase the picture
     return lambda values: values * factor + summand
 
 
 @dataclass(frozen=True)
 class Shades:
-    """How grey levels come from values. levels: values -> [0, 1], of which 1 is white; notice: what
-    was chosen; low, high: between which levels differ, None of a table."""
+    """How values become grey levels. levels: maps values to [0, 1], where 1 is white. notice: says
+    what was chosen. low, high: the range of values that is shown, None for a lookup table."""
 
     levels: Transformation
     notice: str
@@ -145,8 +145,8 @@ class Shades:
 
 @dataclass(frozen=True)
 class Display:
-    """unit: of the values, to stand behind a number; "" if it is not known. is_inverted: whether
-    the lowest value is white (MONOCHROME1)."""
+    """unit: of the values, as a suffix to a number; "" if unknown. is_inverted: whether the lowest
+    value is white (MONOCHROME1)."""
 
     unit: str
     is_inverted: bool
@@ -163,7 +163,7 @@ class Display:
         return Shades(levels, notice, low, high)
 
     def linear(self, low: float, high: float, why: str) -> Shades:
-        """From `low` to `high`."""
+        """Levels that rise linearly from `low` to `high`. why: ends the notice."""
         black, white = amounts(*((high, low) if self.is_inverted else (low, high)))
         notice = f"The value {black}{self.unit} is shown black and {white}{self.unit} white: {why}."
         if low >= high:
@@ -180,7 +180,8 @@ def chosen_window(window: Window, display: Display) -> Shades:
 
 
 def voi(dataset: Dataset, groups: Groups, encoding: Encoding, display: Display) -> Shades | None:
-    """What the file itself says is to be seen: the first of its tables or windows, else None."""
+    """What the file itself asks for: the first of its VOI tables or windows; None if it has no
+    usable one."""
     item = item_of(dataset, "VOILUTSequence")
     if item is not None and (table := lookup_table(item, encoding)):
         return display.shades(
@@ -211,16 +212,17 @@ def voi(dataset: Dataset, groups: Groups, encoding: Encoding, display: Display) 
 
 
 def full_range(low: float, high: float, display: Display) -> Shades:
-    """From the lowest to the highest value of the picture."""
+    """Shows the whole range of values in the picture, `low` to `high`."""
     if low == high:
-        return display.shades(_linear(low, high), "", low, high)  # blank, which is said
+        return display.shades(_linear(low, high), "", low, high)  # a blank picture has a notice
     words = "the {} and the {} value in the picture, as the file names no usable window"
     order = ("highest", "lowest") if display.is_inverted else ("lowest", "highest")
     return display.linear(low, high, words.format(*order))
 
 
 def _linear(low: float, high: float) -> Transformation:
-    """PS3.3, C.11.2.1.2: `low` and below is 0, above `high` is 1."""
+    """PS3.3, C.11.2.1.2: `low` and below becomes 0, `high` and above 1; if both are equal, only
+    values above become 1."""
     if high <= low:
         return lambda values: (values > high).astype(np.float64)
     return lambda values: np.clip((values - low) / (high - low), 0, 1)

@@ -1,7 +1,7 @@
-"""Raw photos of cameras: the preview that the camera has put into one, where it is of full size.
+"""Raw photos of cameras: shows the preview that the camera embeds, if it is of full size.
 
-LibRaw knows the files, by rawpy. The raw values themselves are not developed: how bright and how
-colourful they become is a choice for whoever took the photo, and takes more memory and time than a
+rawpy (LibRaw) reads the files. The raw values themselves are not developed: how bright and
+colourful they become is the photographer's choice, and developing takes more memory and time than a
 picture may.
 """
 
@@ -24,14 +24,15 @@ from gradcam_core.images.pixels.orientation import upright
 from gradcam_core.images.pixels.upright_rgb import upright_rgb
 
 LEAST_SHARE = 0.9
-"""Of the raw picture's sides, from which on a preview is of full size: cameras cut off some."""
+"""A preview is of full size if its sides are at least this share of the raw picture's, which
+cameras crop a little."""
 
-_END_BYTES = 2**16  # of a preview: fewer may be zeros, which are elsewhere in the file, too
-"""End of a preview that is looked for in the file."""
+_END_BYTES = 2**16  # a shorter end may be all zeros, which occur elsewhere in the file, too
+"""How much of a preview's end is searched for in the file, at most."""
 
 _BLOCK_BYTES = 2**22
 
-_ORIENTATIONS = {3: 3, 5: 8, 6: 6}  # by LibRaw's number of a turn
+_ORIENTATIONS = {3: 3, 5: 8, 6: 6}  # EXIF orientation by LibRaw's `flip`
 
 _EXPORT = "Export it as JPEG from your camera or photo program, and use that."
 
@@ -48,7 +49,7 @@ _NOTICE = "This is a raw photo; its full-size preview, as the camera has develop
 
 
 def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """Raises ImageError, also where the preview is smaller than `LEAST_SHARE`."""
+    """The preview, upright. Raises ImageError, also if the preview is missing or too small."""
     import rawpy
 
     try:
@@ -77,10 +78,10 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
 
 
 def _has_end_of(file: IO[bytes], preview: bytes | np.ndarray) -> bool:
-    """Whether a preview stands in the file to its end. Of one that is cut off LibRaw gives the rest
-    from memory that another picture may have been in."""
+    """Whether the file contains the end of its preview. If it is cut off, LibRaw fills the preview
+    up with memory that may still hold another picture."""
     values = np.frombuffer(preview, np.uint8) if isinstance(preview, bytes) else preview.ravel()
-    end = values[-min(_END_BYTES, len(values) // 2) :].tobytes()  # LibRaw may add to its beginning
+    end = values[-min(_END_BYTES, len(values) // 2) :].tobytes()  # LibRaw may change the beginning
     file.seek(0)
     before = b""
     while part := file.read(_BLOCK_BYTES):
@@ -91,9 +92,10 @@ def _has_end_of(file: IO[bytes], preview: bytes | np.ndarray) -> bool:
 
 
 def _source(file: IO[bytes]) -> str | IO[bytes]:
-    """By its name, where it has one: LibRaw then reads only the parts that it needs."""
+    """The file's path if it has one, of which LibRaw reads only the parts that it needs, else the
+    file itself."""
     name = getattr(file, "name", None)
-    with suppress(UnicodeError):  # LibRaw takes no other names
+    with suppress(UnicodeError):  # LibRaw only takes names that can be encoded
         if isinstance(name, str) and name.encode() and os.path.isfile(name):
             return name
     file.seek(0)
@@ -104,7 +106,7 @@ def _jpeg(data: bytes, sizes: Any, window: Window | None) -> Decoded:
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as preview:
             size, exif = preview.size, preview.getexif()
-    except Exception as error:  # of Pillow almost anything
+    except Exception as error:  # Pillow raises almost anything
         raise ImageError(DAMAGED) from error
     _check(size, sizes)
     decoded = pillow.decode(io.BytesIO(data), window)
@@ -114,7 +116,7 @@ def _jpeg(data: bytes, sizes: Any, window: Window | None) -> Decoded:
 
 
 def _check(preview: tuple[int, int], sizes: Any) -> None:
-    """Raises ImageError if it is too small."""
+    """Raises ImageError if the preview, (width, height), is too small."""
     raw = sizes.width, sizes.height
     if min(max(preview) / max(*raw, 1), min(preview) / max(min(raw), 1)) < LEAST_SHARE:
         text = f"{preview[0]} x {preview[1]}"

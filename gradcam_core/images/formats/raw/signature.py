@@ -1,4 +1,4 @@
-"""Whether a file is a camera's raw photo, by its content."""
+"""Recognises raw photos of cameras by their content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BEGINNINGS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
     (0, (b"\0MRM",)),  # Minolta MRW
     (0, (b"FOVb",)),  # Sigma X3F
 )
-"""Formats with first bytes of their own: where, and which. The others are kinds of TIFF."""
+"""Formats with a signature of their own: (offset, bytes). The others are kinds of TIFF."""
 
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}
 
@@ -25,13 +25,13 @@ _COMPRESSION, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 259, 262, 330, 50706
 _RAW_PHOTOMETRICS = (32803, 34892)  # colour filter array, linear raw
 _RAW_COMPRESSIONS = (32767, 34713, 65535)  # Sony's, Nikon's, Pentax's
 
-_MAX_IFDS = 32  # that are looked at; raw files have up to ten
+_MAX_IFDS = 32  # directories that are read; raw files have up to ten
 _MAX_TAGS = 1000
 _TYPES = {1: "B", 3: "H", 4: "I", 13: "I"}
 
 
 def is_raw(head: bytes, file: IO[bytes]) -> bool:
-    """head: the first bytes of the file."""
+    """Whether the file is a raw photo. head: its first bytes. Moves the file's position."""
     for place, beginnings in _BEGINNINGS:
         if head[place:].startswith(beginnings):
             return True
@@ -49,7 +49,7 @@ def _is_raw_ifd(tags: dict[int, tuple[int, ...]]) -> bool:
 
 
 def _ifds(file: IO[bytes], order: str) -> Iterator[dict[int, tuple[int, ...]]]:
-    """The tags of interest of all directories: those that follow each other, and those within."""
+    """Yields the tags of interest of each directory (IFD) of a TIFF, nested ones included."""
     file.seek(4)
     try:
         places = list(struct.unpack(f"{order}I", file.read(4)))
@@ -62,7 +62,7 @@ def _ifds(file: IO[bytes], order: str) -> Iterator[dict[int, tuple[int, ...]]]:
             tags, following = _ifd(file, place, order)
             yield tags
             places += [*tags.get(_SUB_IFDS, ()), following]
-    except (struct.error, OSError, OverflowError):  # for the decoder to deal with
+    except (struct.error, OSError, OverflowError):  # the decoder reports a damaged file
         return
 
 

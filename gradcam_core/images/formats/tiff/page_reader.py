@@ -1,4 +1,4 @@
-"""Reads the samples of one page of a TIFF, a part at a time, so that never all are in memory."""
+"""Reads the samples of one page of a TIFF part by part, so that they are never all in memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
 JPEGS = (6, 7, 33007, 34892)
-"""Compressions that are JPEG, of which YCbCr comes out as RGB."""
+"""JPEG compressions, whose decoders turn YCbCr into RGB."""
 
-_PLAIN = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions of bytes, whatever they mean
+_PLAIN = (1, 5, 8, 32773, 32946, 34925, 50000)  # lossless compressions of arbitrary bytes
 _RGB = 2  # photometric interpretation
-_ROWS_BYTES = 4 * 2**20  # of values that stand one after the other, read at once
+_ROWS_BYTES = 4 * 2**20  # of uncompressed values, read at once
 _MAX_SEGMENT_BYTES = 8 * MAX_PIXELS
 
 
@@ -29,7 +29,7 @@ def has_units(page: TiffPage) -> bool:
 
 
 def has_readable_units(page: TiffPage) -> bool:
-    """Whether `SampleReader` knows how they are packed."""
+    """Whether `SampleReader` can unpack a page that `has_units`."""
     across, down = units_of(page)
     wide, high = (page.tilewidth, page.tilelength) if page.is_tiled else (0, page.rowsperstrip)
     is_one = not page.is_tiled and high >= page.imagelength
@@ -44,20 +44,22 @@ def has_readable_units(page: TiffPage) -> bool:
 
 
 def units_of(page: TiffPage) -> tuple[int, int]:
-    """How many pixels have a colour in common, across and down."""
+    """How many pixels share one colour, (across, down)."""
     return page.subsampling or (2, 2)
 
 
 class SampleReader:
-    """plane: number of the picture, where the page is a volume, or its values are followed by those
-    of further pictures. keeps_ycbcr: whether JPEG is to give YCbCr as it is, not RGB. dtype: of all
-    that it gives, in the machine's own order of bytes."""
+    """Reads one picture of a page. plane: its number, from 0, where the page is a volume or its
+    values are followed by those of further pictures. keeps_ycbcr: whether YCbCr of a JPEG is left
+    unconverted. dtype: of the values it yields, in native byte order."""
 
     def __init__(self, page: TiffPage, plane: int, keeps_ycbcr: bool = False) -> None:
         self._page = page
-        if keeps_ycbcr:  # a decoder that is made now takes what it finds for RGB, and leaves it
+        # `page.decode` builds its decoder on first use. Built now, it takes the colours for RGB and
+        # does not convert them.
+        if keeps_ycbcr:
             photometric, page.photometric = page.photometric, _RGB
-            page.is_jfif = False  # whose marker says no more of a TIFF than its tags
+            page.is_jfif = False  # the tags of a TIFF count more than a JFIF marker
             page.decode  # noqa: B018
             page.photometric = photometric
         self._file = page.parent.filehandle
@@ -71,8 +73,8 @@ class SampleReader:
         self.dtype = np.dtype("u1") if given.kind == "b" else given
 
     def blocks(self, channels: Sequence[int]) -> Iterable[tuple[int, int, np.ndarray]]:
-        """left, top and values [rows, columns, channels] of each part of the page, some rows or a
-        tile. Raises ImageError where a part is missing."""
+        """Yields (left, top, values [rows, columns, channels]) for each part of the page: some rows
+        or a tile. Raises ImageError if a part is missing."""
         is_in_rows = self._page.is_contiguous and self._page.is_final
         return (self._rows if is_in_rows else self._segments)(channels)
 
@@ -88,7 +90,7 @@ class SampleReader:
             count = min(rows, height - top)
             parts = []
             for plane in channels if self._planes > 1 else (0,):
-                # Planes stand behind each other; so do the slices of a volume, and of a stack.
+                # Planes follow each other in the file, and so do the slices of a volume or stack.
                 slices = page.imagedepth if self._planes > 1 else 1
                 place = plane * slices + self._plane
                 if self._planes > 1 and page.imagedepth == 1:
@@ -117,7 +119,7 @@ class SampleReader:
                 yield left, top, self._together(parts, channels)
 
     def _per_plane(self) -> int:
-        """How many segments a plane has, of all its slices."""
+        """The number of segments in all slices of one plane."""
         page = self._page
         if page.is_tiled:
             across, down = (
@@ -131,7 +133,8 @@ class SampleReader:
         return math.ceil(page.imagelength / page.rowsperstrip) * page.imagedepth
 
     def _segment(self, number: int) -> tuple[int, int, np.ndarray] | None:
-        """left, top and values of one strip or tile; None for one of another slice."""
+        """(left, top, values) of one strip or tile; None if it belongs to another slice. Raises
+        ImageError if it is missing or too large."""
         page = self._page
         size = page.tilewidth * page.tilelength * page.tiledepth if page.is_tiled else 0
         if size * page.samplesperpixel * self.dtype.itemsize > _MAX_SEGMENT_BYTES:
@@ -139,7 +142,7 @@ class SampleReader:
         if number >= len(page.dataoffsets) or number >= len(page.databytecounts):
             raise ImageError(DAMAGED)
         data = None
-        if page.databytecounts[number]:  # else it is left out, as empty
+        if page.databytecounts[number]:  # 0 means that the segment is empty and not stored
             self._file.seek(page.dataoffsets[number])
             data = self._file.read(page.databytecounts[number])
         settings = {}
@@ -158,8 +161,8 @@ class SampleReader:
         return left, top, values.astype(self.dtype, copy=False)
 
     def _decode_units(self, data: bytes | None, number: int) -> tuple[Any, Any, Any]:
-        """As `TiffPage.decode`: a unit has the brightness of its pixels and then their colour (TIFF
-        6.0, section 21)."""
+        """`TiffPage.decode` for subsampled colours: a unit has the brightness of each of its pixels
+        and then their common colour (TIFF 6.0, section 21)."""
         import imagecodecs
         import tifffile
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
 MAX_PAGES = 10_000
-"""Pages that are counted; of more it is said that there are more."""
+"""How many pages are counted at most."""
 
 _SUBFILE_TYPE = 254
 _SHORT = 3  # the type of a value of 16 bits
-_REDUCED, _MASK = 1, 4  # bits of the type: a smaller copy of another page, a mask of one
+_REDUCED, _MASK = 1, 4  # bits of that tag: a smaller copy of another page, a mask for one
 
 _TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NEEDED_TAGS = (*range(256, 260), 262, 273, *range(277, 280), 284, 317, *range(320, 326))
@@ -32,9 +32,9 @@ _ATTRIBUTE = re.compile(r"\b(SizeZ|SizeC|SizeT|DimensionOrder)\s*=\s*[\"']([\w]+
 
 @dataclass(frozen=True)
 class Choice:
-    """page: number of the page that is shown, by the order in the file. plane: number of the
-    picture within it, where one page has the values of many. notice: what to say; empty for a file
-    of one page."""
+    """page: number of the page that is shown, from 0, in file order. plane: number of the picture
+    within it, where one page has the values of several. notice: tells the choice to people; empty
+    for a file with one picture."""
 
     page: int
     plane: int = 0
@@ -42,8 +42,8 @@ class Choice:
 
 
 def full_pages(file: IO[bytes]) -> list[int]:
-    """Numbers of the pages that are neither a smaller copy nor a mask of another one; all, if none
-    is. At most `MAX_PAGES` + 1 are looked at. The file is that of a TIFF or BigTIFF."""
+    """Numbers of the pages that are neither a smaller copy nor a mask of another page; of all pages
+    if there is none such. At most `MAX_PAGES` + 1 pages are read. file: a TIFF or BigTIFF."""
     types = list(_subfile_types(file))
     full = [number for number, kind in enumerate(types) if not kind & (_REDUCED | _MASK)]
     return full or list(range(len(types)))
@@ -67,12 +67,12 @@ def _subfile_types(file: IO[bytes]) -> Iterator[int]:
             file.seek(offset + struct.calcsize(order + count_kind) + count * entry_bytes)
             (offset,) = _read(file, order + offset_kind)
         except (struct.error, OSError, ValueError, OverflowError):
-            return  # what comes after a cut is no page
+            return  # the file is cut off here
 
 
 def lacks_tags(file: IO[bytes], page: TiffPage) -> bool:
-    """Whether the file ends before what a page says of its own samples: without one of those tags,
-    whose defaults are of another picture, tifffile and libtiff read something else."""
+    """Whether the file ends before the value of a tag that describes the page's samples. tifffile
+    and libtiff would assume the tag's default, and read another picture."""
     is_big = page.parent.is_bigtiff
     order, place = page.parent.byteorder, page.offset
     end = file.seek(0, 2)
@@ -92,22 +92,23 @@ def _read(file: IO[bytes], kind: str) -> tuple[int, ...]:
 
 
 def _subfile_type(entry: bytes, order: str, is_big: bool) -> int:
-    """Tags are sorted, and no lower one is in use: it is the first or is not there."""
+    """NewSubfileType, 0 if it is missing. entry: the page's first tag, as tags are sorted and this
+    is the lowest in use."""
     tag, kind = struct.unpack_from(order + "HH", entry)
     if tag != _SUBFILE_TYPE:
         return 0
-    letter = "H" if kind == _SHORT else "I"  # as it should be
+    letter = "H" if kind == _SHORT else "I"  # the specification wants LONG
     return int(struct.unpack_from(order + letter, entry, 12 if is_big else 8)[0])
 
 
 def choice(
     pages: Sequence[int], description: str, samples: int = 1, has_planes: bool = False
 ) -> Choice:
-    """Which page is shown: of a stack along z the middle, of all else the first.
+    """Chooses the page that is shown: the middle of a stack along z, else the first.
 
-    pages: see `full_pages`. description: the first page's, where ImageJ and OME say what the pages
-    are; samples: of each of its pixels. has_planes: whether the first page may have the values of
-    all others behind its own.
+    pages: from `full_pages`. description: of the first page, in which ImageJ and OME say what the
+    pages are. samples: per pixel of that page. has_planes: whether its values may be followed by
+    those of further pictures.
     """
     stack = _imagej(description) or _ome(description, samples)
     if stack is not None:
@@ -131,8 +132,8 @@ def choice(
 
 
 def pictures_notice(page: TiffPage) -> str:
-    """What to say of a page whose values are followed by those of further pictures, as MetaMorph
-    and tifffile write stacks; empty for any other."""
+    """The notice for a page whose values are followed by those of further pictures, as MetaMorph
+    and tifffile write stacks; "" for any other page."""
     pictures = page.tags[_METAMORPH].count if _METAMORPH in page.tags else 1
     found = _SHAPE.match(str(page.description))
     if found and page.imagewidth and page.imagelength:
@@ -153,14 +154,14 @@ def _stack_notice(sizes: dict[str, int], middle: int) -> str:
 
 
 def _imagej(description: str) -> tuple[str, dict[str, int]] | None:
-    """The order of axes, the fastest first, and their sizes."""
+    """The order of axes, fastest first, and their sizes; None if ImageJ did not write it."""
     if not description.startswith("ImageJ="):
         return None
     found = dict(re.findall(r"^(images|channels|slices|frames)=(\d{1,7})\s*$", description, re.M))
     names = {"C": "channels", "Z": "slices", "T": "frames"}
     sizes = {axis: int(found.get(name, 1)) for axis, name in names.items()}
     images = int(found.get("images", 1))
-    if images > 1 and max(sizes.values()) <= 1:  # a stack without further words
+    if images > 1 and max(sizes.values()) <= 1:  # a stack whose axes are not described
         sizes["T"] = images
     return "CZT", sizes
 
@@ -175,6 +176,6 @@ def _ome(description: str, samples: int) -> tuple[str, dict[str, int]] | None:
         sizes = {axis: int(given.get(f"Size{axis}", 1)) for axis in "ZCT"}
     except ValueError:
         return None
-    if sizes["C"] % samples == 0:  # it counts red, green and blue as three
+    if sizes["C"] % samples == 0:  # OME counts red, green and blue as three channels
         sizes["C"] //= samples
     return (order, sizes) if sorted(order) == sorted("ZCT") and min(sizes.values()) > 0 else None

@@ -1,5 +1,5 @@
-"""TIFF: ordinary ones of 8 bits by Pillow, and by tifffile what instruments write: numbers of any
-type and depth, planes, channels, tiles, stacks."""
+"""TIFF: Pillow reads ordinary 8-bit files, and tifffile what instruments write: numbers of any type
+and depth, planes, channels, tiles, stacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 _ORDINARY_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001)
-_ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they are, by photometric
+_ORDINARY_EXTRAS = {  # kinds of extra samples that Pillow reads correctly, by photometric
     0: ((),),
     1: ((), (1,), (2,)),
     2: ((), (1,), (2,), (999,)),
@@ -43,11 +43,11 @@ _ORDINARY_EXTRAS = {  # kinds of further samples that Pillow takes for what they
 }
 _SAMPLES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
 _PALETTE, _YCBCR = 3, 6
-_FEWER_BITS = (0, 1, 3)  # photometrics of which there are 1, 2 and 4 bits
+_FEWER_BITS = (0, 1, 3)  # photometrics that also come with 1, 2 and 4 bits
 
 
 def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """One page, upright: that of several which `tiff_pages` chooses. Raises ImageError."""
+    """The page that `pages.choice` chooses, upright. Raises ImageError."""
     import tifffile
 
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -73,7 +73,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
 
 
 def _page(tiff: TiffFile, number: int) -> TiffPage:
-    return cast("TiffPage", tiff.pages[number])  # as long as nobody asks it for frames
+    return cast("TiffPage", tiff.pages[number])  # a TiffFrame only if `useframes` were set
 
 
 def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | None) -> Decoded:
@@ -97,7 +97,7 @@ def _decoded(file: IO[bytes], page: TiffPage, chosen: Choice, window: Window | N
 
 def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
     if page.compression != 1 and _is_cut_off(page):
-        raise ImageError(DAMAGED)  # decoders of JPEG make up what is missing
+        raise ImageError(DAMAGED)  # JPEG decoders would make up the missing pixels
     samples = samples_of(page, plane)
     orientation = page.tags.valueof(274, 1)
     if samples.raster is None:
@@ -110,7 +110,7 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
 
 
 def _is_cut_off(page: TiffPage) -> bool:
-    """Whether the file ends before the page does."""
+    """Whether the file ends before the page's data does."""
     ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
     return max(ends, default=0) > page.parent.filehandle.size
 
@@ -118,7 +118,8 @@ def _is_cut_off(page: TiffPage) -> bool:
 def _by_pillow(
     file: IO[bytes], window: Window | None, problem: ImageError, cause: Exception
 ) -> Decoded:
-    """What tifffile does not read, by Pillow. Raises the problem if it does not either."""
+    """Reads with Pillow what tifffile cannot. Raises ImageError if Pillow cannot either: `problem`
+    if that says more than Pillow's own."""
     file.seek(0)
     try:
         return pillow.decode(file, window)
@@ -137,12 +138,12 @@ def _holds_all(file: IO[bytes], page: TiffPage) -> bool:
 
 
 def is_ordinary(page: TiffPage) -> bool:
-    """Whether Pillow shows it as it is: levels of at most 8 bits, in one plane."""
+    """Whether Pillow reads the page correctly: levels of at most 8 bits, in one plane."""
     photometric = int(page.photometric) if 262 in page.tags else -1
     bits, extras = page.bitspersample, tuple(map(int, page.extrasamples))
     has_usual_bits = bits == 8 or (photometric in _FEWER_BITS and bits in (1, 2, 4))
     samples = _SAMPLES.get(photometric, 0) + len(extras)
-    # Four samples of RGB without a word about the fourth have always been taken for transparency.
+    # In RGB with four samples, an undeclared fourth is taken for transparency.
     is_usual = page.samplesperpixel in (samples, 4 if photometric == 2 else samples)
     return (
         has_usual_bits
@@ -152,8 +153,8 @@ def is_ordinary(page: TiffPage) -> bool:
         and page.imagedepth == 1
         and (page.planarconfig == 1 or page.samplesperpixel == 1)
         and page.compression in _ORDINARY_COMPRESSIONS
-        and 0 not in page.dataoffsets  # a part that is left out, as empty
+        and 0 not in page.dataoffsets  # 0 marks an empty part that is not stored
         and (photometric != _PALETTE or has_usual_palette(page))
-        # Of JPEG, Pillow does not regard the tags; of others, libtiff gets last rows wrong.
+        # Pillow ignores these tags in a JPEG; without JPEG, libtiff gets the last rows wrong.
         and (photometric != _YCBCR or (page.compression in JPEGS and ycbcr_of(page).is_usual))
     )

@@ -34,11 +34,11 @@ _LABS = (8, 9)
 _SENSOR = (32803, 34892)
 _SIGNIFICANT_BITS = re.compile(r"\bSignificantBits=[\"'](\d{1,3})[\"']")
 _GREY = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK, 51177)
-_ALPHA = {1: True, 2: False}  # kinds of extra samples; whether colours are multiplied with it
+_ALPHA = {1: True, 2: False}  # kind of extra sample: whether colours are multiplied by it
 
 
 class UnreadableKindError(ImageError):
-    """It is a TIFF, of a kind that is not read."""
+    """The file is a TIFF of an unsupported kind."""
 
     def __init__(self, what: str, otherwise: str = "") -> None:
         super().__init__(
@@ -49,8 +49,8 @@ class UnreadableKindError(ImageError):
 
 @dataclass(frozen=True)
 class Samples:
-    """What a page shows. raster: its values; None where they are no brightness, for which
-    `picture` gives RGB. notices: about what is left out."""
+    """What a page shows. raster: its values, None if they are neither grey nor RGB; `picture` then
+    gives RGB. notices: about what is left out."""
 
     raster: Raster | None
     picture: Callable[[], Image.Image]
@@ -58,8 +58,8 @@ class Samples:
 
 
 def samples_of(page: TiffPage, plane: int = 0) -> Samples:
-    """plane: number of the picture within a page that has the values of several one after the
-    other. Raises UnreadableKindError."""
+    """The samples of a page that are shown. plane: number of the picture, where the page has the
+    values of several. Raises UnreadableKindError, and ImageError for a damaged file."""
     _check_kind(page)
     photometric = _photometric(page)
     depth, notices = page.imagedepth, []
@@ -91,7 +91,7 @@ def samples_of(page: TiffPage, plane: int = 0) -> Samples:
         if count > used + has_alpha:
             first = {1: "first one is", 3: "first three are"}.get(used, "first four are")
             notices.append(f"The picture has {count:,} channels; the {first} shown.")
-        # Ink that was multiplied with alpha is what is printed on white paper.
+        # Inks that are multiplied by alpha already are what is printed on white paper.
         has_alpha = has_alpha and not (photometric == _SEPARATED and _ALPHA[kind])
         return Samples(
             None, lambda: _converted(page, reader, used, has_alpha, convert), tuple(notices)
@@ -180,8 +180,8 @@ def _raster(
 def _stated(
     page: TiffPage, dtype: np.dtype, levels: tuple[float, float] | None
 ) -> tuple[float, float] | None:
-    """The range that the file itself says: by its tags, by what ImageJ showed, or by bits, of which
-    OME says how many are used."""
+    """The range of values that the file states: in its tags, as ImageJ showed it, or by its bits,
+    of which OME says how many are used. None if there is none but the full range of `dtype`."""
     for low_tag, high_tag in ((340, 341), (280, 281)):
         found = _ordered(page.tags.valueof(low_tag, 0), page.tags.valueof(high_tag))
         if found is not None and found != full_range(dtype):
@@ -207,7 +207,7 @@ def _ordered(low: object, high: object) -> tuple[float, float] | None:
 
 
 def _missing(page: TiffPage) -> float | None:
-    """The value that GDAL says stands for none."""
+    """The value that marks missing pixels (GDAL's tag 42113), None if there is none."""
     try:
         return float(str(page.tags.valueof(42113)).strip("\0 "))
     except ValueError:
@@ -215,7 +215,7 @@ def _missing(page: TiffPage) -> float | None:
 
 
 def _conversion(page: TiffPage, photometric: int) -> Callable[[np.ndarray], Image.Image]:
-    """What makes a picture of some rows of samples, [rows, columns, samples]."""
+    """The function that turns samples [rows, columns, samples] into an RGB picture."""
     if photometric == _PALETTE:
         colours = _palette(page)
 
@@ -233,7 +233,7 @@ def _conversion(page: TiffPage, photometric: int) -> Callable[[np.ndarray], Imag
 
 
 def ycbcr_of(page: TiffPage) -> YCbCr:
-    """What its tags say; what makes no sense is not believed."""
+    """The page's YCbCr encoding by its tags; the usual values replace those that make no sense."""
     usual = YCbCr()
     luma = _rationals(page.tags.valueof(_LUMA), 3)
     reference = _rationals(page.tags.valueof(_REFERENCE), 6)
@@ -241,7 +241,7 @@ def ycbcr_of(page: TiffPage) -> YCbCr:
         luma = usual.luma
     if reference is None or any(high <= low for low, high in _pairs(reference)):
         reference = usual.reference
-    return YCbCr(luma, reference)  # type: ignore[arg-type]  # they have been counted
+    return YCbCr(luma, reference)  # type: ignore[arg-type]  # their lengths are right
 
 
 def _pairs(values: tuple[float, ...]) -> Iterator[tuple[float, float]]:
@@ -249,9 +249,10 @@ def _pairs(values: tuple[float, ...]) -> Iterator[tuple[float, float]]:
 
 
 def _rationals(value: object, count: int) -> tuple[float, ...] | None:
-    """Of a tag: numerators and denominators, one after the other."""
+    """A tag's `count` rational numbers, each stored as a numerator and a denominator; None if it
+    has no such value."""
     numbers = value if isinstance(value, tuple) else ()
-    if len(numbers) == count:  # it was written as whole numbers
+    if len(numbers) == count:  # written as whole numbers
         return tuple(map(float, numbers))
     if len(numbers) != 2 * count or not all(numbers[1::2]):
         return None
@@ -259,7 +260,7 @@ def _rationals(value: object, count: int) -> tuple[float, ...] | None:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Samples of print and of colour spaces, which have a fixed range, as uint8."""
+    """Unsigned samples as uint8, their upper 8 bits. Raises UnreadableKindError for others."""
     if values.dtype.kind not in "bu":
         raise UnreadableKindError("its colours are neither RGB nor grey, and not integers")
     if values.dtype.itemsize == 1:
@@ -268,18 +269,18 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
 
 
 def has_usual_palette(page: TiffPage) -> bool:
-    """Whether there is a colour of 16 bits for each value, as TIFF has it."""
+    """Whether the palette has a 16-bit colour for each value, as TIFF specifies."""
     colours = page.colormap
     bits = page.bitspersample
     return colours is not None and colours.shape == (3, 2**bits) and bool(colours.max() > 255)
 
 
 def _palette(page: TiffPage) -> np.ndarray:
-    """uint8 [colours, 3]."""
+    """The page's palette, uint8 [colours, 3]. Raises ImageError if it is missing or damaged."""
     colours = page.colormap
     if colours is None or colours.ndim != 2 or len(colours) != 3 or page.dtype is None:
         raise ImageError(DAMAGED)
-    shift = 8 if colours.max(initial=0) > 255 else 0  # some programs write 8 bits of 16
+    shift = 8 if colours.max(initial=0) > 255 else 0  # some programs write 8-bit levels
     return np.ascontiguousarray((colours >> shift).T.astype(np.uint8))
 
 
@@ -290,7 +291,7 @@ def _converted(
     has_alpha: bool,
     convert: Callable[[np.ndarray], Image.Image],
 ) -> Image.Image:
-    """used: samples of a pixel that make its colour; its transparency follows them."""
+    """The page as RGB on white. used: how many samples make a colour; alpha follows them."""
     picture = Image.new("RGB", (page.imagewidth, page.imagelength), "white")
     for left, top, values in reader.blocks(range(used + has_alpha)):
         colours = convert(np.ascontiguousarray(values[:, :, :used]))

@@ -1,4 +1,4 @@
-"""What Pillow does not say of a WebP before it has memory for all of it: its size, and its EXIF.
+"""The header of a WebP: its size and EXIF, which Pillow only gives after allocating all pixels.
 
 RFC 9649 (WebP image format), section 2; RFC 6386 (VP8), section 9.1.
 """
@@ -13,14 +13,14 @@ from typing import IO
 
 _HEAD = struct.Struct("<4sL4s")
 _CHUNK = struct.Struct("<4sL")
-_SHOWN_BYTES = 16  # of a chunk, in which its size is
+_SHOWN_BYTES = 16  # of a chunk with pixels, enough for its size
 
 
 @dataclass(frozen=True)
 class WebP:
-    """size: in pixels. exif: with its own first bytes, b"" if there is none. is_lossless: whether
-    all of its pixels are held while it is decoded. is_animated: whether it has several frames.
-    file_bytes: of all of it."""
+    """size: (width, height) in pixels. exif: content of its EXIF chunk, b"" if there is none.
+    is_lossless: libwebp then holds all pixels while decoding. is_animated: whether it has several
+    frames. file_bytes: size of the file."""
 
     size: tuple[int, int]
     exif: bytes
@@ -30,7 +30,7 @@ class WebP:
 
 
 def webp_of(file: IO[bytes]) -> WebP | None:
-    """None if the file is no WebP, or none that makes sense. The file is left at its beginning."""
+    """The header of a file, None if it is no valid WebP. Leaves the file at its beginning."""
     try:
         file.seek(0)
         name, _, kind = _HEAD.unpack(file.read(_HEAD.size))
@@ -52,7 +52,7 @@ def webp_of(file: IO[bytes]) -> WebP | None:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Their names and contents; of those with pixels only the beginning."""
+    """Yields the name and content of each chunk; of all but EXIF only the first bytes."""
     while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
         name, length = _CHUNK.unpack(head)
         end = file.tell() + length + length % 2

@@ -1,8 +1,8 @@
-"""WebP decoded at less than its size, which libwebp can and neither Pillow nor imagecodecs offers.
+"""Decodes WebP at a reduced size, which libwebp can do but neither Pillow nor imagecodecs offers.
 
-The rows are made smaller as they are decoded. So an ordinary WebP takes the memory of the smaller
-picture alone, and a lossless one, of which libwebp holds all pixels, four bytes a pixel besides.
-Needless once `PIL.Image.Image.draft` does it for WebP.
+libwebp shrinks the rows as it decodes them. So an ordinary WebP takes only the memory of the
+smaller picture. A lossless one takes four more bytes for each original pixel, all of which libwebp
+holds. Needless once `PIL.Image.Image.draft` supports WebP.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIBRARY = re.compile(r"\s(/\S.*/libwebp[-.][^/\n]*)$", re.MULTILINE)
 
 
 class _Buffer(ctypes.Structure):
-    """WebPDecBuffer. Of its union the larger member, WebPYUVABuffer, has twelve words."""
+    """WebPDecBuffer. The larger member of its union is WebPYUVABuffer, of 80 bytes."""
 
     _fields_ = (
         *((name, ctypes.c_int) for name in ("colorspace", "width", "height", "is_external")),
@@ -53,10 +53,10 @@ class _Config(ctypes.Structure):
 
 @cache
 def _library() -> Any:
-    """The libwebp that Pillow has loaded; None where it is not found, as on other systems than
-    Linux, which do not bound the memory either."""
+    """The libwebp that Pillow has loaded; None if it is not found, as on all systems but Linux,
+    which do not limit memory either."""
     with suppress(ImportError, OSError, AttributeError):
-        from PIL import _webp  # noqa: F401  # which loads it
+        from PIL import _webp  # noqa: F401  # loads libwebp
 
         found = _LIBRARY.search(Path("/proc/self/maps").read_text())
         if found and ctypes.sizeof(ctypes.c_void_p) == 8:
@@ -72,8 +72,8 @@ def is_available() -> bool:
 
 
 def decode_scaled(file: IO[bytes], size: tuple[int, int]) -> np.ndarray:
-    """The picture at that size, uint8 [H, W, 4], colours not multiplied with alpha. Raises
-    ValueError."""
+    """The picture at that size (width, height): uint8 [H, W, 4], colours not multiplied by alpha.
+    Raises ValueError if libwebp cannot decode it."""
     library, config = _library(), _Config()
     if not library.WebPInitDecoderConfigInternal(ctypes.byref(config), _ABI_VERSION):
         raise ValueError("another version of libwebp")
@@ -91,7 +91,7 @@ def decode_scaled(file: IO[bytes], size: tuple[int, int]) -> np.ndarray:
 
 
 def _content(file: IO[bytes]) -> Any:
-    """All of a file, not copied."""
+    """All bytes of a file, not copied."""
     try:
         number = file.fileno()
     except OSError:
