@@ -25,7 +25,11 @@ _MOVING = (
     *("Unbind", "GridSampler2D", "GridSampler3D"),
 )
 
-_CUTTING = ("Slice", "Split", "ConstantPadNd", "ReflectionPad", "ReplicationPad")
+_PADDING = ("ConstantPadNd", "ReflectionPad", "ReplicationPad")
+
+_CUTTING = ("Slice", "Split", *_PADDING)
+
+_BORDER = 8  # cells that a map may be padded by, both sides together, as before a convolution
 
 _LITTLE = 1 / 16
 """Share of a side by which it may be cut or padded."""
@@ -70,8 +74,9 @@ def may_move_places(end: Node | None) -> bool:
 
 def _changes_sides(node: Node) -> bool:
     given, cut = _shapes(node)
+    border = _BORDER if name_of(node).startswith(_PADDING) else 0
     pairs = zip(given[2:], cut[2:], strict=False)
-    return any(abs(one - other) > _LITTLE * one for one, other in pairs)
+    return any(abs(one - other) > max(border, _LITTLE * one) for one, other in pairs)
 
 
 def share_kept(end: Node | None, sides: int) -> float:

@@ -33,7 +33,9 @@ _MOST_APART = 0.5  # cells of the map that is explained
 _ONCE = 1.5  # times the least extent, above which, but for a cell, a strip is seen twice
 
 _CLEAR = 0.18  # nearness that changes at random, which have 0.14, do not reach
-_AS_MUCH = 0.9  # times the nearness to the own places
+_MORE = 1.2  # times the nearness to the own places; networks before training reach 1.05
+_SURE = 0.3  # nearness from which on as much as to the own places is enough: maps seen both ways
+_AS_MUCH = 0.9
 _LEAST_NEAR = 0.5  # along one axis; changes at random have 0.37
 
 ELSEWHERE = "so the heat would be in the wrong place"
@@ -134,7 +136,7 @@ def are_elsewhere(changed: Tensor, is_picked: bool) -> bool:
         nearness(changed, [axis]) < _LEAST_NEAR for axis in range(changed[0].ndim)
     ):
         return True
-    return others > max(_CLEAR, _AS_MUCH * own)
+    return others > max(_CLEAR, _MORE * own) or others > max(_SURE, _AS_MUCH * own)
 
 
 def _moved(changed: Tensor) -> Iterator[Tensor]:
