@@ -109,6 +109,14 @@ def test_what_keeps_its_places_is_taken(kept: Moved):
         assert gc.forward(Moving(kept, place).eval(), images()).layer == "third"
 
 
+def test_pictures_with_channels_last_are_taken():
+    module = Moving(lambda x: x.permute(0, 3, 1, 2), "first").eval()
+    batch = images()
+    expected = gc.forward(Moving(lambda x: x, "first").eval(), batch).cam(1)
+    for given in (batch.permute(0, 2, 3, 1), batch.permute(0, 2, 3, 1).contiguous()):
+        torch.testing.assert_close(gc.forward(module, given).cam(1), expected)
+
+
 def test_who_says_where_a_map_belongs_gets_it_there():
     mirrored = Moving(lambda y: y.flip(3), "between").eval()
     run = gc.forward(mirrored, images(), "third", reshape=lambda y: y.flip(3))

@@ -243,3 +243,17 @@ def repeating(module: Plain) -> nn.Module:
 
     other.register_forward_pre_hook(start)
     return other
+
+
+def test_registers_are_left_out_where_no_convolution_tells_the_grid():
+    torch.manual_seed(0)
+    made = timm.create_model(
+        "naflexvit_base_patch16_gap", num_classes=5, depth=2, embed_dim=48, num_heads=2
+    )
+    module = scattered(made).eval()
+    run = gc.forward(module, images(64, 64))
+
+    def to_map(output: Tensor) -> Tensor:
+        return output[:, 4:].mT.unflatten(2, (4, 4))
+
+    same(run.cam(1), literal(module, images(64, 64), run.layer, to_map))

@@ -171,9 +171,11 @@ class Layouts:
     @cached_property
     def _likely_others(self) -> set[int]:
         """How many tokens may stand for the whole picture beside a grid that is seen first among
-        them: none, one, or as many as beside the grids before."""
+        them: none, one, or as many as beside the grids before, or else among the first tokens."""
         found = [next(self._grids(call), (0, ())) for call in self._calls if len(call.shape) == 3]
-        return {0, 1, *(others for others, grid in found if grid in self._known_grids)}
+        known = [others for others, grid in found if grid in self._known_grids]
+        first = [] if self._known_grids else [others for others, _ in found[:1]]
+        return {0, 1, *known, *first}
 
     @cached_property
     def _selected(self) -> set[Node]:

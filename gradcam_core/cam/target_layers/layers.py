@@ -226,6 +226,9 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
     if inputs.images.is_meta or not inputs.images.isfinite().all():
         return ""
     picture = noisy(inputs.images.detach())
+    given = next((call.input_shapes[0] for call in calls if call.input_shapes), ())
+    if given and given[0] != picture.shape[1] and given[0] in picture.shape[2:]:
+        return ""  # of pictures with channels last, the places are at other axes
     last, layer = maps.found[-1], first_layer(module, maps)
     nodes = {call.key: call.node for call in calls}
     if layer is not None and may_move_places(nodes[layer, 1]):
