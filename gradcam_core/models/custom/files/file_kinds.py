@@ -13,12 +13,10 @@ _SAVE = "save the state_dict() of the PyTorch network"
 _BEGINNINGS = {
     b"\x89HDF": "HDF5, as Keras writes it, and only PyTorch files are supported",
     b"version https://git-lfs": "a pointer of Git LFS instead of the file: run `git lfs pull`",
-    b"\x1f\x8b": "compressed: unpack it",
-    b"\xfd7zXZ": "compressed: unpack it",
-    b"BZh": "compressed: unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed: unpack it",
-    b"7z\xbc\xaf": "compressed: unpack it",
-    b"Rar!": "compressed: unpack it",
+    **dict.fromkeys(
+        (b"\x1f\x8b", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!"),
+        "compressed: unpack it",
+    ),
     b"GGUF": f"GGUF: {_SAVE}",
     b"\x93NUMPY": f"a NumPy array: {_SAVE}",
 }
@@ -39,10 +37,7 @@ _MEMBERS = {  # of ZIP files
     ".npy": f"NumPy's arrays: {_SAVE}",
     ".h5": "a Keras file, and only PyTorch files are supported",
     "models/model.json": f"torch.export's: {_SAVE} that it was exported from",
-    ".pth": "a ZIP with files in it: unpack it",
-    ".pt": "a ZIP with files in it: unpack it",
-    ".ckpt": "a ZIP with files in it: unpack it",
-    ".safetensors": "a ZIP with files in it: unpack it",
+    **dict.fromkeys((".pth", ".pt", ".ckpt", ".safetensors"), "a ZIP with files in it: unpack it"),
 }
 JOIN = (
     "load each, put the tensors of all into one dictionary, and save that with torch.save or as "

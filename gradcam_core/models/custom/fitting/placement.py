@@ -76,16 +76,14 @@ def preferred_prefix(
         if not any(same(prefix, other) for other in distinct):
             distinct.append(prefix)
     averaged = [prefix for prefix in distinct if is_averaged(prefix, distinct)]
-    if len(distinct) > 1 and len(averaged) == 1 and len(distinct) == 2:
+    if len(distinct) == 2 and len(averaged) == 1:
         return averaged[0]
     if len(distinct) > 1:
-        named = [repr(prefix.rstrip(".")) for prefix in distinct]
+        named = ", ".join(repr(prefix.rstrip(".")) for prefix in distinct)
+        none = ", or prefix=. for the names without one" if "" in distinct else ""
         raise ArchitectureError(
             f"the file holds {len(distinct)} networks of this architecture with other values, "
-            f"{', '.join(named)}: give prefix= one of them, or prefix=. for the names without one"
-            if "" in distinct
-            else f"the file holds {len(distinct)} networks of this architecture with other values, "
-            f"{', '.join(named)}: give prefix= one of them"
+            f"{named}: give prefix= one of them{none}"
         )
     return distinct[0]
 
