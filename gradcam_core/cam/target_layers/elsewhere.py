@@ -65,11 +65,16 @@ def may_move_places(end: Node | None) -> bool:
     """Whether anything before this node may give places to other places than it took them from,
     such as a flip or a crop; it may also do so to channels, or take it back."""
     return any(
-        name_of(node) in _MOVING
+        (name_of(node) in _MOVING and _has_places(node))
         or (name_of(node) in _SELECTING and not _keeps_places(node))
         or (name_of(node).startswith(_CUTTING) and _changes_sides(node))
         for node, _ in from_input(end)
     )
+
+
+def _has_places(node: Node) -> bool:
+    given, _ = _shapes(node)
+    return math.prod(given[2:]) > 1
 
 
 def _changes_sides(node: Node) -> bool:

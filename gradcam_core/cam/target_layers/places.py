@@ -146,8 +146,9 @@ def _moved(changed: Tensor) -> Iterator[Tensor]:
             if any(flips) or turned is not changed:
                 yield turned.flip([axis for axis, flip in zip(axes, flips, strict=True) if flip])
     for shares in itertools.product((0, 0.25, 0.5, 0.75), repeat=len(axes)):
-        if any(shares):
-            cells = [round(s * n) for s, n in zip(shares, changed.shape[1:], strict=True)]
+        cells = [round(s * n) for s, n in zip(shares, changed.shape[1:], strict=True)]
+        apart = [min(one, n - one) for one, n in zip(cells, changed.shape[1:], strict=True)]
+        if max(apart) > 1:  # by one of few cells a border may move it, too
             yield changed.roll(cells, list(axes))
 
 
