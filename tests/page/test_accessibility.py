@@ -375,9 +375,11 @@ def test_on_a_phone_everything_fits_and_is_large_enough_for_a_thumb(visit: Visit
 CUT = """() => {
     const texts = [...document.querySelectorAll(".panel :is(.explained strong, .top .name, h2)")];
     const tools = [...document.querySelectorAll(".panel .tools > *, .toolbar :is(select, label)")];
+    const icons = [...document.querySelectorAll("#photo .source-selection svg")];
     const edge = (e) => (e.closest(".panel") ?? document.body).getBoundingClientRect().right;
     return [
         ...texts.filter((e) => e.scrollWidth > e.clientWidth + 1 || e.clientWidth < 40),
+        ...icons.filter((e) => e.clientWidth > e.closest("button").clientWidth),
         ...tools.filter((e) => e.getBoundingClientRect().right > edge(e)),
     ].map((e) => e.outerHTML.slice(0, 80));
 }"""
