@@ -222,7 +222,7 @@ class NamedLayer:
             return None
         if self._given is not None:
             return self._given.of(output, len(self._inputs))
-        if self._maps is None:  # a network of convolutions only, whose channels come first
+        if self._maps is None:  # convolutional, see `is_plain`: channels come first
             images = self._inputs.images
             if output.ndim != images.ndim:
                 self.is_unclear = output.ndim > 2  # tokens, of a part with attention
