@@ -1,5 +1,5 @@
 """What covering a place of the photo does to a network's answer, and which places to cover: the
-hottest, and as large a cold one for comparison.
+hottest, and an equally large cold one for comparison.
 
 A class that loses its probability if the hottest place is covered, and keeps it if the cold one is,
 depends on the hottest place, unless the fill itself matters.
@@ -85,7 +85,7 @@ def hottest_place(explanations: Explanation | Sequence[Explanation], fill: Fill 
         size = width, min(bottom - top, max(1, round(area / width)))
         sums = _under(heat[top:bottom, left:right], np.ones(size[::-1], dtype=bool))
         place = np.unravel_index(int(sums.argmax()), sums.shape)
-        most = float(sums[place]) * area / (size[0] * size[1])  # whole cells: areas differ
+        most = float(sums[place]) * area / (size[0] * size[1])  # of whole cells: areas differ
         if found is None or most > found[0]:
             found = most, (left + int(place[1]), top + int(place[0])), size
     assert found is not None
@@ -126,7 +126,7 @@ def _several(explanations: Explanation | Sequence[Explanation]) -> Sequence[Expl
 def _heat(explanations: Sequence[Explanation]) -> tuple[np.ndarray, tuple[int, int, int, int]]:
     """The heat of all maps together, each as a share of its own heat: float [height, width], a
     raster over the photo; and the part of this raster that all networks saw, as (left, top, right,
-    bottom). Raises CamError if there is no heat."""
+    bottom). Raises CamError if there is no heat, ValueError for different photos."""
     sizes = {e.geometry.photo_size for e in explanations}
     if len(sizes) > 1:
         raise ValueError(f"The explanations are of different photos: {sorted(sizes)}.")

@@ -32,9 +32,9 @@ def findings(
     """All findings for one photo.
 
     named: requested names of networks, each once, with their explanations; at least one. checks:
-    `Trust.record()` of explanations that were checked. files: names of the "overlay" and "heatmap"
-    of each. Both by the same names. photo_name: of the photo's file; empty to leave it out. Raises
-    OSError if a weights file cannot be read: the record holds its SHA-256.
+    `Trust.record()` of explanations that were checked. files: names of each network's
+    "overlay" and "heatmap". Both by requested name. photo_name: of the photo's file; empty to leave
+    it out. Raises OSError if a weights file cannot be read: the record holds its SHA-256.
     """
     checks, files = checks or {}, files or {}
     name = photo_name.encode(errors="replace").decode()  # on Linux it may be any bytes

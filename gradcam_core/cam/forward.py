@@ -1,4 +1,4 @@
-"""One forward pass, kept open at the target layer; any class's map from it.
+"""Runs a network once and keeps the pass open at the target layer, for the map of any class.
 
 A map needs the gradient at one layer only. So the network runs without an autograd graph up to
 that layer, where a forward hook passes on a copy that requires grad; from there on gradients are
@@ -94,7 +94,8 @@ def forward(
 
 
 def _name(module: nn.Module, layer: object) -> str | None:
-    """The dotted name of a layer. Raises CamError for what is none."""
+    """The dotted name of a layer; None for None. Raises CamError for a module outside the network,
+    and for other types."""
     if layer is None:
         return None
     if isinstance(layer, str):

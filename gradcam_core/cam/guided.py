@@ -27,7 +27,8 @@ _BOUNDED = (functional.hardtanh, functional.hardtanh_)
 
 
 class _GuidedReLU(torch.autograd.Function):
-    """Lets back only what raises the score (Springenberg et al., ICLR workshop 2015, fig. 1)."""
+    """A ReLU up to `highest` that passes back only positive gradients (Springenberg et al., ICLR
+    workshop 2015, fig. 1)."""
 
     @staticmethod
     def forward(context: Any, given: Tensor, highest: float) -> Tensor:
@@ -42,7 +43,8 @@ class _GuidedReLU(torch.autograd.Function):
 
 
 class _Guided(TorchFunctionMode):
-    """Within it, and in this thread only, ReLUs and ReLU6s are guided, however they are called."""
+    """A context in which all ReLUs and ReLU6s of this thread are guided, however they are called.
+    count: how many have run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +58,7 @@ class _Guided(TorchFunctionMode):
             return self._guided(math.inf, function in _RELU_IN_PLACE, *args, **options)
         if function is functional.relu6:
             return self._guided(6.0, False, *args, **options)
-        if function in _BOUNDED:  # as nn.ReLU6 is written
+        if function in _BOUNDED:  # nn.ReLU6 calls it
             low, high, *is_in_place = args[1:] or (options["min_val"], options["max_val"])
             if low == 0:
                 is_in_place = is_in_place or [options.get("inplace", False)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradcam_core.cam.targets import Targets
 
 GAMMA = 2.0
-"""Of LayerCAM's scaling: the higher, the nearer to 1 are all places but the coldest."""
+"""The factor in LayerCAM's scaling by tanh. The higher it is, the more cells come close to 1."""
 
 
 class FusedRun:
@@ -38,7 +38,7 @@ class FusedRun:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are held, at most: what several layers share is counted for each."""
+        """Upper bound of the bytes held: what layers share is counted for each of them."""
         return sum(run.nbytes for run in self.runs)
 
     def split(self) -> list[FusedRun]:
@@ -100,12 +100,13 @@ class FusedRun:
 
 
 def joined(maps: Sequence[Tensor]) -> Tensor:
-    """[N, h, w] each, >= 0 -> [N, h, w] of the largest, in [0, 1]. See `FusedRun.cam`."""
+    """Fuses maps [N, h, w], >= 0, into one of the finest map's size, in [0, 1]: see
+    `FusedRun.cam`."""
     sides = max((one.shape[1:] for one in maps), key=lambda shape: shape.numel())
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(sides)]
     scaled = []
     for one in maps:
-        one = one.to(maps[0].device)  # the layers may be on several
+        one = one.to(maps[0].device)  # layers may be on different devices
         highest = one.amax(dim=tuple(range(1, one.ndim)), keepdim=True)
         share = torch.tanh(GAMMA * one / highest.where(highest > 0, torch.ones_like(highest)))
         scaled.append(functional.interpolate(share[:, None], tuple(sides), mode=mode)[:, 0])

@@ -1,5 +1,4 @@
-"""The map of a score for each of some images of a forward pass that is held open: what `Run.cam`
-returns."""
+"""Computes the maps that `Run.cam` returns, for some images of an open forward pass."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ from gradcam_core.errors import CamError
 _BY_GRADIENTS = ("gradient", "gradients", "noisy gradients", "earlier maps", "attention")
 
 _FAINT = torch.finfo(torch.float32).tiny
-"""Below this, numbers are rounded to few digits or to 0."""
+"""Smaller numbers are subnormal: they are rounded to few digits, or to 0."""
 
 _ROUNDED = 1e-6
 """Of a score, or of 1: a map below this may be that of rounding alone."""
@@ -43,7 +42,7 @@ _MOST_NOISE = 0.1
 
 @dataclass(frozen=True)
 class Explained:
-    """What a map is made of. function: the target, where it is no class."""
+    """What a map explains, and by which method. function: the target, if it is not a class."""
 
     method: Method
     score: Score
@@ -53,7 +52,7 @@ class Explained:
 
 @dataclass(frozen=True, eq=False)
 class PassImages:
-    """Some images of an open pass. rows: start and stop are numbers."""
+    """Some images of an open pass: those of the slice `rows`, whose ends are never None."""
 
     open_pass: OpenPass
     rows: slice
@@ -78,8 +77,9 @@ class PassImages:
         return self.open_pass.inputs.rows(self.rows)
 
     def gradient(self, score: Score, times: float = 1) -> Tensor:
-        """Of each image's score, times a number, by its feature map [N, C, h, w]."""
-        # One sum gives every image its own gradient: in eval mode images do not mix.
+        """Gradient of each image's score, times a number, with respect to its feature map:
+        [N, C, h, w]."""
+        # In eval mode images do not mix, so the gradient of the sum holds each image's own.
         held, rows = self.open_pass, self.rows
         with held.lock, torch.enable_grad():
             found = held.gradient(times * score.of(held.logits[rows]).sum())[rows]
@@ -90,7 +90,8 @@ class PassImages:
         return self.open_pass.of(self.rows, self.inputs)
 
     def replaced(self, images: Tensor) -> PassImages:
-        """The same, of a new pass over other images in the place of these."""
+        """The same rows of a new pass, over altered images [N, C, *sides]. Raises CamError if that
+        leads to another layer, or to a feature map of another size."""
         inputs = replace(self.inputs, images=images)
         with self.open_pass.precision():
             again = self.open_pass.again(inputs)[self.open_pass.at]
@@ -103,8 +104,8 @@ class PassImages:
 
 
 class PerturbedLogits:
-    """The logits for every perturbed channel of some images [N, C, classes], kept for the other
-    classes of the last method that needed them."""
+    """A cache of the logits for every perturbed channel of some images, [N, C, classes]. Further
+    classes then need no passes. Only the last method's logits are kept."""
 
     def __init__(self) -> None:
         self._computing = threading.Lock()
@@ -130,7 +131,8 @@ def map_of(
     perturbed: PerturbedLogits,
     on_progress: Callable[[float], None],
 ) -> Tensor:
-    """[N, h, w]. perturbed: of these images, where the target is a class."""
+    """The maps of these images, [N, h, w], unchecked. perturbed: their cache, which a target
+    function does not use."""
     if explained.function is not None:
         with_function = of_function(images.open_pass, explained.function)
         images, perturbed = PassImages(with_function, images.rows), PerturbedLogits()
@@ -149,7 +151,7 @@ def map_of(
         return _by_further_passes(images, chosen, score, on_progress)
     logits = perturbed.of(images, chosen, on_progress)
     scores = torch.stack([score.of(each) for each in logits.unbind(1)], dim=1)
-    # The parts of a network may be on several devices.
+    # The layer and the logits may be on different devices.
     device = images.activation.device
     return compute(images.activation, scores.to(device), score.of(images.logits).to(device))
 
@@ -179,8 +181,9 @@ def smoothed_map_of(
     smooth: Smooth,
     on_progress: Callable[[float], None],
 ) -> Tensor:
-    """[N, h, w]: the mean over other versions of the images, each with a pass of its own. Raises
-    CamError where mirrored images would not fit what stays as it is."""
+    """The mean of the maps of altered copies of the images, each with a pass of its own: [N, h, w].
+    Raises CamError if copies are mirrored, but the network's other inputs, or the places that the
+    target reads, are not."""
     is_of_maps = explained.function is not None and images.open_pass.logits.ndim > 2
     if smooth == "flips" and (images.inputs.several or is_of_maps):
         what = "the target reads places of the output" if is_of_maps else "the network gets several"
@@ -204,14 +207,14 @@ def smoothed_map_of(
 
 
 def check_map(images: PassImages, explained: Explained, found: Tensor) -> None:
-    """Raises CamError where a map is not of finite numbers, or 0 because nothing at the layer
-    changes the score, or where the images of a batch have no gradients of their own."""
+    """Raises CamError if a map is not finite, if it is 0 because the score's gradient is, or if the
+    images of a batch mix."""
     check_finite_map(images, explained, found)
     _check_gradient(images, explained, found)
 
 
 def check_finite_map(images: PassImages, explained: Explained, found: Tensor) -> None:
-    """Raises CamError where a map, or the score that it explains, is not of finite numbers."""
+    """Raises CamError if a map, or the score that it explains, is not finite."""
     steps = [("The heat", found)]
     if explained.method.knows_class and explained.function is None:
         steps.insert(0, ("The score", explained.score.of(images.logits)))
@@ -223,8 +226,8 @@ def check_finite_map(images: PassImages, explained: Explained, found: Tensor) ->
 
 
 def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> None:
-    """Raises CamError where the images of a batch mix, so that they have no gradients of their
-    own, or where a map is 0 because nothing at the layer changes the score."""
+    """Raises CamError if the images of a batch mix, so that they have no gradients of their own, or
+    if a map is 0 because the score's gradient is."""
     if explained.method.needs not in _BY_GRADIENTS:
         return
     held, layer = images.open_pass, images.open_pass.layer

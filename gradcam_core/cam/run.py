@@ -72,19 +72,19 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are held: the input, the activation, and what the graph behind it keeps. Of
-        what several runs share, each counts its images' part."""
+        """Bytes held: the input, the activation, and what the graph after it keeps. Runs that share
+        a pass each count the part of their images."""
         held = self.open_pass.nbytes * len(self) // len(self.open_pass.batch)
         return held + self._perturbed.nbytes
 
     def split(self) -> list[Run]:
-        """The runs of the single images. They share what the pass holds: it is freed with the last
-        of them, and a map of one costs a backward pass for all images of the pass."""
+        """One run per image. They share the memory of the pass, which is freed with the last of
+        them, and a map of any image costs a backward pass over all images of the pass."""
         rows = self._images.rows
         return [Run(self.open_pass, slice(n, n + 1)) for n in range(rows.start, rows.stop)]
 
     def join(self, others: Sequence[Run]) -> Run:
-        """The opposite of `split`: one run of these images and the others' after them, whose maps
+        """The inverse of `split`: one run over these images followed by the others', whose maps
         cost one backward pass.
 
         Raises ValueError if these are not consecutive images of one pass.
@@ -118,18 +118,18 @@ class Run:
         one number per image [N] is explained like a class: the mean of a class over a mask, a
         regression value, the similarity to an embedding. target: another name for targets.
 
-        contrast: a class or several to explain the target against; True stands for the classes that
-        the method chooses by the logits of this pass. False is none, except for methods that always
-        have one. on_progress: called by slow methods with the share that is done; an exception it
-        raises stops the work. rivals: the old name of `contrast`, which takes precedence.
+        contrast: a class or several to explain the target against; True lets the method choose them
+        by the logits of this pass. False means none, except for methods that always have one.
+        on_progress: called by slow methods with the share that is done; an exception it raises
+        stops the work. rivals: the old name of `contrast`, which takes precedence.
 
         signed: keep the evidence against the class, as negative values (see `methods.signed`).
-        smooth: the mean over the maps of other versions of the images, each with a pass of its own:
+        smooth: the mean over the maps of altered copies of the images, each with a pass of its own:
         "noise" for eight noisy copies (SmoothGrad, see `smoothing`), "flips" for six copies,
         mirrored and not, times 0.9, 1 and 1.1, each map first divided by its maximum, as in
         pytorch-grad-cam's aug_smooth. Target and contrast classes are those of this pass.
-        allow_nan: return maps that are not numbers, and those of scores that nothing at the layer
-        changes, instead of raising an error.
+        allow_nan: return maps that are not finite, and maps of 0 from a score whose gradient is 0,
+        instead of raising an error.
 
         Raises CamError for a class that the network lacks, an unsuitable contrast or a method that
         ignores the class, a signed map of a gradient-free method, scores or maps that are not
@@ -141,7 +141,7 @@ class Run:
         if rivals is not None:
             warn("rivals", "contrast")
             contrast = rivals if contrast is False else contrast
-        # Tensors of inference mode can never have gradients.
+        # Tensors made in inference mode can never have gradients.
         with torch.inference_mode(False):
             chosen = method_named(method)
             if signed:

@@ -1,5 +1,7 @@
-"""Gradients of scores behind a saturated softmax or sigmoid, where 1 - p is rounded to 0 or to few
-digits: they are computed from values that are not rounded."""
+"""Computes gradients through a saturated softmax or sigmoid from values that are not rounded.
+
+There 1 - p is rounded to few digits or to 0, and so is the gradient that autograd computes from it.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +21,29 @@ from gradcam_core.errors import CamError
 from gradcam_core.upstream import axis_of, saved_by
 
 _RISING = ("Sigmoid", "LogSigmoid", "Tanh", "Softplus")
-"""Functions of each number alone: the map of what they are given is that of what they give, but for
-its size."""
+"""Rising functions of each number alone. If a score depends on one such number, the map of the
+function's input is that of its output times a positive factor."""
 
 _PLAIN = ("Sigmoid", "LogSigmoid", "Tanh")
-"""Those of them without settings, which two calls could differ in."""
+"""Those without parameters: two calls with the same input give the same output."""
 
 _ON_THE_WAY = ("Expand", "View", "UnsafeView", "Unsqueeze", "Squeeze", "Add", "Clamp", "ClampMin")
-"""Nodes between a sum and what is divided by it."""
+"""Nodes that may stand between a sum and the division by it."""
 
 _FAINT = 1e-20
-"""Below this a gradient is made larger, which changes a map's size alone, before it underflows."""
+"""A smaller gradient is scaled up before it underflows: that only multiplies the map."""
 
 _SUMS_TO_ONE = 1e-3
 
 _MOST_LOST = 0.01
-"""Share of the largest gradient that may be rounded where several are weighed up."""
+"""The most that rounding may change when gradients are added up, as a share of the largest."""
 
-_DEEPEST = 4  # nodes behind each other that are compared
+_DEEPEST = 4  # the length of the chains of nodes that are compared
 
 
 @dataclass(frozen=True)
 class _Softmax:
-    """A node that gives shares p, which are 1 together along an axis, or their logarithms."""
+    """A node whose values are shares p, which sum to 1 along an axis, or their logarithms."""
 
     node: Node
     axis: int
@@ -51,11 +53,14 @@ class _Softmax:
     def shifted(
         self, gradients: Sequence[Tensor | None], is_alone: bool, images: int
     ) -> tuple[Tensor | None]:
-        """Another gradient a_k by each of its values that is the same by its inputs: a_k - a_r for
-        any r, as the shares are 1 together. Taken is the largest as r, whose own p is rounded to 1
-        before the others are to 0. For log p in the same way, a_k - a_r p_k / p_r. is_alone:
-        whether nothing else leads to the score; then what is faint gets another size, of each image
-        or else of all."""
+        """A prehook of the node: replaces the gradient a_k with respect to its output p_k.
+
+        As the p_k sum to 1, a_k - a_r gives the same gradient of the input for any r. Here r is the
+        largest share, which is rounded to 1 before the others are rounded to 0. For log p_k, it is
+        a_k - a_r p_k / p_r. is_alone: the score depends on the network through this node alone, so
+        a faint gradient may be scaled up: for each image if they lie along the first axis,
+        otherwise for all together.
+        """
         (given,) = gradients
         if given is None:
             return (None,)
@@ -83,8 +88,9 @@ class _Softmax:
 
 
 class _Rising:
-    """Functions of each number alone, and a score that knows of the network only through them: what
-    a first pass gives them and takes from them, with the images, or else a single one, as rows."""
+    """The gradients of the outputs and inputs of all `_RISING` functions in a first backward pass.
+    The score must depend on the network through them alone. Gradients have a row per image, or a
+    single row if one does not have the images first."""
 
     def __init__(self, images: int) -> None:
         self._images = images
@@ -99,13 +105,13 @@ class _Rising:
             self._passed[node], self._wanted[node] = before.detach(), given.detach()
 
     def silent(self) -> Tensor:
-        """Of which rows the score is made from a single number whose function is so flat that
-        nothing comes through [rows]. Raises CamError where it is made from several, whose shares
-        are rounded."""
+        """The rows whose score depends on a single number, where its function is so flat that the
+        gradient is rounded to 0: bool [rows]. Raises CamError if a score depends on several numbers
+        whose shares in the gradient are rounded."""
         if not self._wanted:
             return torch.zeros(1, dtype=torch.bool)
         rows = self._rows
-        # One that is called again on the same numbers has the same slope: their parts add up.
+        # A function called twice on the same numbers has the same slope, so gradients add up.
         together: dict[object, Tensor] = {}
         for node, given in self._wanted.items():
             is_plain = _name(node) in _PLAIN
@@ -132,8 +138,8 @@ class _Rising:
     def through(
         self, node: Node, silent: Tensor, found: Sequence[Tensor | None]
     ) -> tuple[Tensor | None, ...]:
-        """The gradient by what a function is given: where the row is silent, that by what it
-        gives."""
+        """A hook of the node: in silent rows, the gradient of the output replaces that of the
+        input."""
         before, wanted = found[0], self._wanted.get(node)
         if before is None or wanted is None:
             return tuple(found)
@@ -148,7 +154,7 @@ class _Rising:
 
 
 def _lost(node: Node, given: Tensor) -> Tensor:
-    """What rounding 1 - p changes in each gradient behind a sigmoid or tanh."""
+    """The most that rounding 1 - p changes each gradient at a sigmoid or tanh; 0 for others."""
     if _name(node) not in ("Sigmoid", "Tanh"):
         return torch.zeros_like(given)
     is_sure = saved_by(node, "result").detach().abs() > 0.5
@@ -158,8 +164,9 @@ def _lost(node: Node, given: Tensor) -> Tensor:
 def gradients_of(
     score: Tensor, leaves: Sequence[Tensor], *, retain_graph: bool = False
 ) -> tuple[Tensor, ...]:
-    """Of a number by each of these, not rounded away by softmaxes and sigmoids that no weights
-    follow. Raises CamError where something has no gradient, or one that is rounded."""
+    """The gradient of a score, one number, with respect to each leaf [N, ...]. Where
+    softmaxes and sigmoids that no weights follow would round it to 0, it comes out multiplied by a
+    positive factor instead. Raises CamError if it does not exist, or if it is rounded after all."""
     images = len(leaves[0])
     with as_gradient_errors(), ExitStack() as undo:
         found, is_all = _last_functions(score.grad_fn)
@@ -189,8 +196,8 @@ def gradients_of(
 
 
 def _last_functions(end: Node | None) -> tuple[list[_Softmax | Node], bool]:
-    """Softmaxes, and nodes of functions that rise, behind which no product with weights is; whether
-    they are all that the end knows of the network."""
+    """The softmaxes and `_RISING` functions that no product with weights follows; and whether the
+    end of the graph depends on the network through them alone."""
     found: list[_Softmax | Node] = []
     is_all = True
     seen = {end}
@@ -218,7 +225,7 @@ def _softmax(node: Node) -> _Softmax | None:
     if name in ("Softmax", "LogSoftmax"):
         values = saved_by(node, "result")
         return _Softmax(node, axis_of(node, values.ndim), values, name == "LogSoftmax")
-    # By hand: e / e.sum(), exp(z - logsumexp(z)), or z - logsumexp(z).
+    # Written by hand: e / e.sum(), exp(z - logsumexp(z)), or z - logsumexp(z).
     before = node.next_functions[0][0] if node.next_functions else None
     if name in ("Div", "Sub"):
         total = _sum_of(node)
@@ -241,7 +248,7 @@ def _softmax(node: Node) -> _Softmax | None:
 
 
 def _sum_of(node: Node) -> Node | None:
-    """Of what divides or is subtracted: the node that sums the very values it is applied to."""
+    """The node of the sum if `node` divides values by their own sum, or subtracts it; else None."""
     (values, _), *rest = node.next_functions
     total = rest[0][0] if rest else None
     while total is not None and _name(total) in _ON_THE_WAY:
@@ -251,7 +258,7 @@ def _sum_of(node: Node) -> Node | None:
 
 
 def _is_same(first: Node | None, second: Node | None, depth: int = 0) -> bool:
-    """Whether two nodes give the same, as where a person has written exp(z) twice."""
+    """Whether two nodes compute the same, as in code with exp(z) written twice."""
     if first is second:
         return True
     if first is None or second is None or first.name() != second.name() or depth == _DEEPEST:

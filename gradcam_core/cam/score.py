@@ -16,8 +16,8 @@ from gradcam_core.errors import CamError
 class Score:
     """The score y of each image, whose gradient a map is made of.
 
-    targets: [N], the classes explained. contrast: [N, R], the others, or None. share: of their mean
-    logit that is subtracted.
+    targets: [N], the classes explained. contrast: [N, R], the classes in contrast to them, or None.
+    share: the factor by which the mean logit of the contrast is subtracted.
     """
 
     targets: Tensor
@@ -25,7 +25,7 @@ class Score:
     share: float = 1.0
 
     def at(self, image: int) -> Score:
-        """That of one image, for any number of logits."""
+        """The score of one image, whose `of` takes any number of rows of logits."""
         contrast = None if self.contrast is None else self.contrast[image : image + 1]
         return Score(self.targets[image : image + 1], contrast, self.share)
 
@@ -41,11 +41,11 @@ class Score:
 def score_of(
     method: Method, logits: Tensor, targets: Tensor, contrast: Sequence[int] | bool
 ) -> Score:
-    """What this method explains: logits [N, classes], targets [N].
+    """The score that a method explains, for logits [N, classes] and targets [N].
 
-    contrast: classes, or True for those that the method chooses by the logits; False is none, but
-    for methods that always have one. Raises CamError for a contrast that does not fit, or a method
-    that knows no class.
+    contrast: classes; True lets the method choose them by the logits; False means none, except for
+    methods that always have one. Raises CamError for a contrast that does not fit, or one for a
+    method that ignores the class.
     """
     if contrast is False:
         kind = method.contrast
@@ -64,7 +64,8 @@ def score_of(
 
 
 def _chosen(logits: Tensor, targets: Tensor, contrast: Contrast) -> Tensor:
-    """The others for each image's class: logits [N, classes], targets [N] -> [N, R]."""
+    """The classes in contrast to each image's class: logits [N, classes], targets [N] -> [N, R].
+    Raises CamError if the network has only one class."""
     count = min(contrast.count, logits.shape[1] - 1)
     if not count:
         raise CamError("A network with one class has no other class for a contrast.")

@@ -1,5 +1,5 @@
-"""How a map is made, step by step: the channels of the feature map, the weight of each, their sum,
-and what its last ReLU leaves."""
+"""How a map is made, step by step: the channels of the feature map, their weights, the weighted
+sum, and what the last ReLU leaves of it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOR = 6
-"""Channels that are shown of those that speak for the class."""
+"""How many of the channels that speak for the class are shown."""
 
 AGAINST = 2
-"""Channels that are shown of those that speak against it."""
+"""How many of the channels that speak against the class are shown."""
 
-_EACH_UP_TO = 8  # so many sums are kept after each channel, further ones after a tenth more of them
+# Running sums are kept for each number of channels up to 8, then for every tenth more.
+_EACH_UP_TO = 8
 _GROWTH = 1.1
 
 
@@ -29,10 +30,10 @@ _GROWTH = 1.1
 class Channel:
     """One channel k of the feature map.
 
-    index: from 0. activation: A_k, float32 [h, w]. weight: w_k, or None where each cell has a
-    weight of its own. part: float32 [h, w], w_k A_k, what it adds to the sum at each place. share:
-    of the sum of all parts that speak as it does, for the class or against it, at most 1; below 0
-    if against.
+    index: from 0. activation: A_k, float32 [h, w]. weight: w_k, or None if each cell has a
+    weight of its own. part: float32 [h, w], w_k A_k, what it adds to the sum at each cell. share:
+    its part as a share of all parts on its side, for the class (above 0, at most 1) or against it
+    (below 0, at least -1).
     """
 
     index: int
@@ -42,7 +43,7 @@ class Channel:
     share: float
 
     def record(self) -> dict[str, object]:
-        """In types that JSON has; the activation as rows of numbers."""
+        """The channel in JSON types, without its part; the activation as rows of numbers."""
         rows = self.activation.astype(float).tolist()
         return {
             "index": self.index,
@@ -56,16 +57,17 @@ class Channel:
 class Steps:
     """The steps of one map, those of Grad-CAM's paper (Selvaraju et al., ICCV 2017, section 3).
 
-    Forward: channels, how many the feature map has; size: its (rows, columns); mean_activation:
-    float32 [h, w], the mean of its channels; score: y, the logit that is explained, or its lead
-    over the mean of those in contrast.
-    Backward: speaking_for, speaking_against: the channels that add most to the sum over all places,
-    the largest first; counts: how many channels speak for the class, and how many against it.
+    Forward: channels: how many the feature map has; size: its (rows, columns); mean_activation:
+    float32 [h, w], the mean of its channels; score: y, the logit explained, or its lead over the
+    mean logit of the contrast.
+    Backward: speaking_for, speaking_against: the channels that add most to the sum over all cells,
+    and that subtract most, each the largest first; counts: how many channels speak for the class,
+    and how many against it.
     Heatmap: order: all channels by the absolute value of what they add, the largest first. counted:
-    numbers of channels, from 1 to all, running: float32 [len(counted), h, w], the sum of so many
-    parts in this order. others: float32 [h, w], the strongest map of another class, which is taken
-    off where classes compete, else None. feature_map: float32 [h, w], the map itself: the last of
-    `running`, with 0 for what is below, less `others`, and again 0 for what is below.
+    numbers of channels, from 1 to all; running: float32 [len(counted), h, w], the sum of the parts
+    of that many channels in this order. others: float32 [h, w], the strongest map of another class,
+    which is subtracted if classes compete; else None. feature_map: float32 [h, w], the map itself:
+    the last of `running` after a ReLU; if there are `others`, less these, and after a second ReLU.
     """
 
     channels: int
@@ -82,7 +84,7 @@ class Steps:
     feature_map: np.ndarray
 
     def record(self) -> dict[str, object]:
-        """All numbers but the sums and the parts, in types that JSON has: activations as rows."""
+        """The score, the counts and the largest channels, in JSON types; activations as rows."""
         return {
             "score": self.score,
             "channels": self.channels,
@@ -102,14 +104,14 @@ def steps_of(
     found: Tensor,
     others: Tensor | None = None,
 ) -> Steps:
-    """The steps of one image's map. activation, gradient: [C, h, w]; found, others: [h, w]. Raises
-    ChoiceError for a method that has none, CamError for maps that are no pictures."""
+    """The steps of one image's map. activation, gradient: [C, h, w]; found: the map [h, w]; others:
+    [h, w]. Raises ChoiceError for a method that has no steps, CamError unless maps are 2D."""
     check_steps(method)
     assert method.weights is not None
     if activation.ndim != 3:
         raise CamError(f"Steps exist only for maps with 2 dimensions, not {activation.ndim - 1}.")
     weights = method.weights.of(activation[None], gradient[None])[0]
-    parts = (weights * activation).double()  # whose sum is then exact to float32
+    parts = (weights * activation).double()  # in double, so that running sums are exact to float32
     sums = parts.sum(dim=(1, 2))
     order = sums.abs().argsort(descending=True, stable=True)
     counted = _counted(len(order))

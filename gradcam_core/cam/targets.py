@@ -1,4 +1,4 @@
-"""What is to be explained: classes, those in contrast to them, or a function of the output."""
+"""Checks what a map is to explain: classes, contrast classes, or a function of the output."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gradcam_core.errors import CamError
 from gradcam_core.upstream import with_copied_tensors
 
 TargetFunction = Callable[[Any], Tensor]
-"""From what a network gives to one number per image [N]."""
+"""Maps a network's output to one number per image [N]."""
 
 Targets = int | Sequence[int] | TargetFunction | None
-"""One class, one per image, a function, or each image's most probable class."""
+"""One class, one per image, a function, or None for each image's most probable class."""
 
 
 def top_classes(logits: Tensor) -> list[int]:
@@ -29,7 +29,8 @@ def top_classes(logits: Tensor) -> list[int]:
 
 
 def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor:
-    """The class of each image, [N], given the logits [N, classes]. Raises CamError."""
+    """The class to explain in each image, int64 [N], given the logits [N, classes]. Raises CamError
+    if the targets do not fit these, or if there are no such logits."""
     images = len(logits)
     if logits.ndim != 2:
         raise CamError(
@@ -53,7 +54,8 @@ def class_indices(targets: int | Sequence[int] | None, logits: Tensor) -> Tensor
 
 
 def contrast_classes(contrast: Any, classes: int) -> list[int] | bool:
-    """Each once; True for those that the method chooses, None for none. Raises CamError."""
+    """The contrast classes, each once; True if the method chooses them, False if there are none.
+    Raises CamError for anything that is not a class."""
     if contrast is None:
         return False
     if isinstance(contrast, (bool, np.bool_)):
@@ -65,11 +67,12 @@ def contrast_classes(contrast: Any, classes: int) -> list[int] | bool:
 
 
 def of_function(held: OpenPass, target: TargetFunction) -> OpenPass:
-    """The same pass with one class, which is what the function gives. Raises CamError."""
+    """The same pass, whose logits [N, 1] are now the function's values. Raises CamError if the
+    function fails, or does not give one float per image that depends on the layer."""
 
     def score(given: Any) -> Tensor:
         try:
-            # Of a copy, because it may write into what it is given, which other targets read.
+            # A copy, because the function may write into its argument, which other targets read.
             found = target(with_copied_tensors(given))
         except torch.OutOfMemoryError:
             raise
@@ -110,7 +113,7 @@ def _valid(classes: Sequence[Any], count: int) -> list[int]:
 
 
 def _index(given: Any, count: int) -> int:
-    """A class's index. Raises CamError for what is none."""
+    """The index of a class. Raises CamError unless it is an integer from 0 to count - 1."""
     what = type(given).__name__
     try:
         if isinstance(given, (bool, np.bool_)) or getattr(given, "dtype", None) == torch.bool:

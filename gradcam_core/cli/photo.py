@@ -130,7 +130,7 @@ def _is_for_a_batch(photo: str) -> bool:
         if path.is_dir():
             return True
         return path.is_file() and (is_archive(path) or is_list(path))
-    except (PicturesError, OSError, ValueError):  # which the reader of pictures says, too
+    except (PicturesError, OSError, ValueError):  # reading it as a picture reports the error
         return False
 
 
@@ -145,7 +145,7 @@ def _explain(photo: Decoded, request: ExplanationRequest, model: Model) -> Expla
 def _explain_covered(
     photo: Decoded, shown: Decoded, request: ExplanationRequest, model: Model
 ) -> Explanation:
-    """shown: the photo with places covered. Explains the class of the photo without covers."""
+    """Explains the photo, and the same class in the covered photo. shown: the covered photo."""
     before = _explain(photo, request, model)
     print("Covered: ", end="")
     after = _explain(shown, replace(request, target=before.target.index), model)
@@ -153,7 +153,7 @@ def _explain_covered(
 
 
 def _checks(photo: Image.Image, named: Sequence[tuple[str, Explanation]]) -> dict[str, Trust]:
-    """Runs the trust checks of all maps of classes that have any heat. Results by network name."""
+    """Runs the trust checks of all maps that have heat for a class; results by network name."""
     from gradcam_core.analysis.trust.run_checks import run_checks
 
     checks = {}

@@ -228,14 +228,14 @@ def png(figure: Slide) -> bytes:
 
 
 class _Canvas(io.BytesIO):
-    """A file to which matplotlib writes its drawing in one piece, kept reduced to the size of the
-    slide. It spares a copy of the drawing, which has 33 MB."""
+    """A file that matplotlib writes its drawing to in one piece, and that keeps it at the size of
+    the slide. This avoids a copy of the drawing, of 33 MB."""
 
     reduced: Image.Image
 
     def write(self, drawn: Any) -> int:
         size = WIDTH_PX * _SHARPER, HEIGHT_PX * _SHARPER
-        # All is opaque. Multiplying colours by opacity would take a third of the time of a PNG.
+        # Everything is opaque, and applying the alpha would take a third of the time of a PNG.
         whole = Image.frombuffer("RGBX", size, drawn, "raw", "RGBX", 0, 1)
         self.reduced = whole.reduce(_SHARPER).convert("RGB")
         return len(drawn)

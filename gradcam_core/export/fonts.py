@@ -226,8 +226,8 @@ def _font(properties: FontProperties) -> FT2Font | None:
 
 
 def _open(file: str, number: int) -> FT2Font | None:
-    """None if it cannot be opened. number: index of the font in a file of several, which matplotlib
-    supports since version 3.11."""
+    """The font; None if it cannot be opened or scaled. number: its index in a file of several, as
+    matplotlib supports since version 3.11."""
     which: dict[str, Any] = {"face_index": number} if number else {}
     try:
         font = FT2Font(file, **which)

@@ -27,7 +27,7 @@ NOTHING, MOST = "nothing for the class", "most evidence"
 
 MOST_AGAINST, MOST_FOR = "against the class", "for the class"
 FOR_OTHER, FOR_OTHERS = "for the other class", "for the others"
-"""The same for signed maps, whose middle is neither; of a contrast, the lower end."""
+"""The same for signed maps. With a contrast, the lower end is for the other class or classes."""
 
 LEAST_HEAT, MOST_HEAT = "no heat", "most heat"
 """The same for methods that do not depend on the class, and for networks that predict values."""
@@ -111,8 +111,8 @@ def best_plan(
 def _plan(
     aspect: float, explanations: Sequence[Explanation], sentences: Sequence[str], beside: bool
 ) -> Plan | None:
-    """None if there is no room. beside: whether the photo is small and beside the footer; otherwise
-    it is the first picture of the grid."""
+    """The layout; None if there is no room. beside: whether the photo is small and beside the
+    footer; otherwise it is the first picture of the grid."""
     small = fitted(aspect, *_SMALL_PHOTO)
     bar_font, font = Font(_BAR_PT), Font(_FOOTER_PT)
     small_width = max(small[0], math.ceil(bar_font.width(_PHOTO)))

@@ -83,7 +83,7 @@ def compare(
     if target is not None:
         find_in_all(target, [(info.title, info.labels) for info in infos])
     for name in names:
-        loader(name).request()  # together, in the background
+        loader(name).request()  # all load at once, in the background
     found = Explanations()
     for number, name in enumerate(names):
 

@@ -17,11 +17,11 @@ from gradcam_core.wording import whole_percentage_in_sentence
 WIDER = 1.5
 """A network's heat covers more if its hot area is at least this many times that of any other."""
 
-_CERTAIN = 0.95  # share of a ratio of areas that is certain: the raster counts them roughly
+_CERTAIN = 0.95  # areas are counted on a raster, so this share of their ratio is certain
 
 _MAX_PLACES_APART = 4  # the most places that one sentence names
 
-_ALIKE = 40  # percent of overlap from which on networks "still" look at the same places
+_ALIKE = 40  # percent of overlap from which networks that differ "still" look at the same
 
 
 def comparison(
@@ -56,7 +56,7 @@ def _joint_place(grade: Grade, place: Location) -> str:
 def _all_alike(
     pairs: Sequence[Pair], with_map: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]
 ) -> str:
-    """pairs: all of one grade."""
+    """A clause on how alike all networks are. pairs: all of one grade."""
     # "They" refers to the networks of the first sentence, which omits those without scores.
     all_named = len(with_map) == len(networks) and all(one.e.has_scores for one in networks)
     they = "they" if all_named else names_of(with_map)
@@ -65,7 +65,7 @@ def _all_alike(
 
 
 def _most_and_least_alike(pairs: Sequence[Pair], networks: Sequence[NamedNetwork]) -> str:
-    """pairs: the most alike first."""
+    """Clauses on the most and the least alike networks. pairs: the most alike first."""
     best, *others = pairs
     if len(others) == 2:
         return f"{_names(best, networks)} {_look_at([best])}; {_third(best, others, networks)}"
@@ -93,7 +93,7 @@ def _third(best: Pair, others: Sequence[Pair], networks: Sequence[NamedNetwork])
 
 
 def _look_at(pairs: Sequence[Pair]) -> str:
-    """pairs: all of one grade."""
+    """The words "look at mostly the same places (overlap 69 %)". pairs: all of one grade."""
     return f"look at {_grade(pairs[0]).words} (overlap {_numbers(pairs)})"
 
 
@@ -104,8 +104,8 @@ def _numbers(pairs: Sequence[Pair]) -> str:
 
 
 def _by_chance(pairs: Sequence[Pair]) -> str:
-    """The overlap that chance gives where one of these is near it; else empty, as where a network
-    has no heat in what all saw."""
+    """The overlap expected by chance if that of a pair is near it: "by chance 11 %". Otherwise
+    empty, also if one network has no heat in what all saw."""
     if not any(_grade(pair).is_near_chance and pair.chance for pair in pairs):
         return ""
     return f"by chance {_range([pair.chance for pair in pairs])}"
@@ -126,8 +126,8 @@ def _names(pair: Pair, networks: Sequence[NamedNetwork]) -> str:
 
 
 def _differ(with_map: Sequence[NamedNetwork]) -> bool:
-    """Whether networks explain different classes, and also predict different ones. Values do not
-    count."""
+    """Whether networks explain different classes, and also predict different ones; False if one
+    predicts values."""
     if any(one.e.unit is not None for one in with_map):
         return False
     return all(

@@ -11,7 +11,7 @@ from gradcam_core.wording import listed
 
 
 def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """What became of the probabilities of the classes explained, without the places."""
+    """Sentences on the probabilities of the classes explained, with and without the places."""
     groups: dict[tuple[str, str], list[str]] = {}
     for one in networks:
         before = one.e.uncovered
@@ -30,7 +30,7 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):
             verb, _, rest = change.partition(" ")
-            clauses.append(rest if last.startswith(verb) else change)  # no verb twice
+            clauses.append(rest if last.startswith(verb) else change)  # without repeating the verb
         yield f"without {place}, {name} {listed(clauses)}"
 
 

@@ -26,19 +26,19 @@ WEAK = 0.3
 """A network is also unsure if its highest probability is lower."""
 
 GUESS = 1.01
-"""A network is no better than a guess if its highest probability, as a multiple of a guess's, is
-lower."""
+"""A network is no better than a guess if its highest probability is less than this many times that
+of a guess."""
 
 HARDLY_BETTER = 1.1
-"""The same for hardly better."""
+"""The same limit for a network that is hardly better."""
 
 NARROWER = 3
-"""The kind of all networks' classes must have this many times as many classes as a kind of some of
-them for this to be named."""
+"""The kind that some networks' classes share is named if the kind of all networks' classes has at
+least this many times as many classes."""
 
 YES = 0.5
-"""The least probability of a class that a network says, if each class has a probability of its own.
-It may say several classes, or none."""
+"""If each class has a probability of its own, a network says every class with at least this: one,
+several or none."""
 
 UNDECIDED = 0.05
 """A network is undecided between yes and no if its probability differs from `YES` by less."""
@@ -51,7 +51,7 @@ MASS_NOUNS = {
 
 
 def predictions(networks: Sequence[NamedNetwork]) -> Iterator[str]:
-    """Sentences on what those networks predict that have scores."""
+    """Sentences on what the networks that have scores predict."""
     values = [one for one in networks if one.e.has_scores and one.e.unit is not None]
     for one in values:
         given = listed([f"{top.in_sentence} is {one.e.score(top)}" for top in one.e.top])
@@ -138,8 +138,8 @@ def _says_both(groups: Sequence[list[NamedNetwork]]) -> bool:
 
 
 def _knowing_others(groups: Sequence[list[NamedNetwork]]) -> set[bool | None]:
-    """Whether of every two networks one knows a class that the other predicts: all there is of yes,
-    no, and not known."""
+    """Whether one of two networks knows a class that the other predicts: all answers over all
+    pairs, None for unknown."""
     return {
         _one_knows(*two)
         for sides in itertools.combinations(groups, 2)
@@ -168,8 +168,8 @@ def _knows(one: NamedNetwork, prediction: Prediction) -> bool | None:
 def _some_of_a_kind(
     groups: Sequence[list[NamedNetwork]], kind: int | None
 ) -> Sequence[list[NamedNetwork]]:
-    """The groups with the most networks, but not all groups, whose classes are of a kind that is
-    much narrower than that of all; empty if there are none. kind: that of all, if any."""
+    """The groups, not all, with the most networks whose classes share a kind that is much narrower
+    than that of all; empty if there are none. kind: that of all, or None."""
     found: tuple[tuple[int, int], Sequence[list[NamedNetwork]]] = (0, 0), ()
     members = kinds().members
     of_one = [group for group in groups if len(_said(group[0])) == 1]
@@ -219,7 +219,8 @@ def _says(group: Sequence[NamedNetwork], networks: Sequence[NamedNetwork]) -> st
 
 
 def _with_probabilities(place: int, group: Sequence[NamedNetwork]) -> str:
-    """A prediction of all of these, by its place among their most probable classes."""
+    """A prediction that a group shares, with its percentages. place: its index among the group's
+    most probable classes."""
     name = group[0].e.top[place].in_sentence
     values = percentages([one.e.top[place].probability for one in group])
     # A name that ends with brackets takes the percentage into them: "crane (bird, 39.1 %)".

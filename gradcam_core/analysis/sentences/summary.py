@@ -61,7 +61,7 @@ def summary(
     sentences = itertools.chain(
         map(_one_network, shared), (sentence for part in parts for sentence in part(networks))
     )
-    names = tuple(f"{one.name} " for one in networks)  # which stay as they are: iNet
+    names = tuple(f"{one.name} " for one in networks)  # not capitalised: iNet
     return tuple(
         f"{one if one.startswith(names) else one[0].upper() + one[1:]}."
         for one in itertools.islice(sentences, SENTENCES)
@@ -100,7 +100,7 @@ def _missing_maps(networks: Sequence[NamedNetwork]) -> Iterator[str]:
 def _what_is_missing(e: Explanation) -> str:
     if not method_named(e.method).knows_class:
         return "map"
-    # A signed map of it is there, all of it against the class.
+    # The class has a signed map, all of it against it.
     return f"{'heat for' if e.is_only_against else 'map of'} {e.target.in_sentence}"
 
 

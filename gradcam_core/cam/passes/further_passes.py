@@ -1,5 +1,5 @@
-"""The further passes of methods that one pass is not enough for: over noisy pictures, held open at
-earlier layers, or with the attention of a transformer in sight."""
+"""Further passes, for methods that need more than one: over noisy pictures, held open at earlier
+layers, or recording the attention of a transformer."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from gradcam_core.cam.target_layers.layout import SequenceFirst, Tokens
 from gradcam_core.errors import CamError
 
 ScoreOf = Callable[[Tensor], Tensor]
-"""From logits [N, classes] to the score of each image [N]."""
+"""Maps logits [N, classes] to the score of each image [N]."""
 
 Progress = Callable[[float], None]
 
 _EARLIER = 2
-"""Feature maps before the target layer that RefineCAM takes in."""
+"""How many feature maps before the target layer RefineCAM uses, at most."""
 
 
 def noisy_gradients(held: OpenPass, score_of: ScoreOf, on_progress: Progress) -> Tensor:
-    """The gradient for each of several noisy versions of the images [S, N, C, h, w]."""
+    """The gradients at the target layer for S noisy copies of the images: [S, N, C, h, w]."""
     target = LayerTarget(held.layer, held.call, lambda *_: held.layout)
     found = []
     for sample in range(SMOOTH_SAMPLES):
         on_progress(sample / SMOOTH_SAMPLES)
-        # The same for every image, so that each has the map it would have alone.
+        # Every image gets the same noise, so that each has the map it would have alone.
         images = held.batch + SMOOTH_NOISE * noise(held.batch, sample)
         ((_, gradient),) = _at(held, replace(held.inputs, images=images), [target], score_of)
         found.append(gradient)
@@ -45,7 +45,7 @@ def noisy_gradients(held: OpenPass, score_of: ScoreOf, on_progress: Progress) ->
 
 
 def at_earlier_layers(held: OpenPass, score_of: ScoreOf) -> list[tuple[Tensor, Tensor]]:
-    """Activation and gradient of the last feature maps that are larger than that of the pass.
+    """Activation and gradient [N, C, h, w] of the last feature maps larger than that of the pass.
 
     Raises CamError if there are none.
     """
@@ -67,7 +67,8 @@ def at_earlier_layers(held: OpenPass, score_of: ScoreOf) -> list[tuple[Tensor, T
 def _at(
     held: OpenPass, inputs: Inputs, targets: Sequence[LayerTarget], score_of: ScoreOf
 ) -> list[tuple[Tensor, Tensor]]:
-    """Activation and gradient at each layer, in one new pass."""
+    """Activation and gradient at each layer, from one new pass. Raises CamError if it takes a route
+    on which the logits do not depend on all layers."""
     with held.precision():
         try:
             found, given = hold(held.module, inputs, targets)
@@ -91,13 +92,13 @@ def _at(
 def attention_gradients(
     held: OpenPass, score_of: Callable[[Tensor, int], Tensor], on_progress: Progress
 ) -> Iterator[Iterator[Tensor]]:
-    """For one image after the other, the gradient of each block's score by its attention
-    [1, heads, queries, *places], which is large and there only until the next is taken.
+    """For each image in turn, yields the gradient of each block's score with respect to the block's
+    attention: [1, heads, queries, *places]. These are large, so each is computed when it is taken.
 
-    The score of a block is that of the mean of the tokens it gives: the network's head, which is
-    all that follows the last block, is shown nothing but this mean. score_of: from logits
-    [M, classes], all of the image of this number, to scores [M]. Raises CamError for a network
-    without such blocks.
+    For the score of a block, the network's head, which is all that follows the last block, gets the
+    mean of the block's tokens in the place of every token. score_of: maps logits [M, classes] of
+    the image with the given number to scores [M]. Raises CamError for a network without blocks in
+    which all tokens attend to each other.
     """
     layout = held.layout
     if isinstance(layout, SequenceFirst):
@@ -117,7 +118,7 @@ def attention_gradients(
             if not blocks:
                 raise CamError(_NO_ATTENTION)
             last = blocks[-1]
-            # What runs alone, without its image, is the same for all.
+            # A head that runs without its image serves all images.
             if head is None or not head.is_enough:
                 head = Head(
                     held.module, last.name, inputs, last.tokens, logits, logits_of=held.logits_of
@@ -131,7 +132,7 @@ def attention_gradients(
                 each = [head(one.expand(-1, tokens, -1)) for one in means.split(1)]
                 total = score_of(torch.cat(each), n).sum()
         (gradients,) = gradients_of(total, [means])
-        # The mean is of all tokens alike.
+        # All tokens count alike in the mean.
         shares = gradients.expand(-1, tokens, -1) / tokens
         yield (
             _on_the_grid(block.gradient(share).to(held.leaf.device), layout)

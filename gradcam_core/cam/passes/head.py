@@ -1,4 +1,4 @@
-"""The part of a network behind its target layer, run alone where that is possible."""
+"""Runs the part of a network that follows the target layer, alone where that is possible."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _AS_IT_IS = ChannelsFirst()
 
 
 class Head:
-    """From activations at a target layer [M, C, h, w] to logits [M, classes]; with gradients where
-    the activations require them.
+    """Maps activations at a target layer [M, C, h, w] to logits [M, classes], with gradients if the
+    activations require them.
 
-    Every module that has ended before the target layer is skipped, and hands on NaN instead of its
-    output. If the logits of the activation that was given are the same as before, none of the NaN
-    matters: the head is enough. Else, as where a shortcut leads past the target layer, the whole
-    network runs, and only the output of the target layer is replaced.
+    Modules that end before the target layer are skipped and return NaN. If the known activation
+    still gives its known logits, nothing reads the NaN, and the head alone `is_enough`. Otherwise,
+    for instance if a shortcut bypasses the target layer, the whole network runs, and only the
+    output of the target layer is replaced.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class Head:
         output: Tensor | None = None,
         logits_of: Callable[[Any], Tensor] = logits_of_output,
     ) -> None:
-        """inputs: of one image, with its activation [1, C, h, w] and its logits [1, classes].
-        layer: the dotted name of a module; call: which of its calls. layout: how the activation
-        lies in its output."""
+        """inputs: one image, with its activation [1, C, h, w] and its logits [1, classes].
+        layer: the dotted name of a module; call: which of its calls, from 1. layout: how the
+        activation lies in the module's output; output: this output, if it holds more than that."""
         self._module = module
         self._layer = layer
         self._call = call
@@ -62,8 +62,8 @@ class Head:
         return (self._alone if self.is_enough else self._whole)(activation)
 
     def _before_target(self) -> dict[str, list[torch.Size]] | None:
-        """The outermost modules that end before the target layer does, and the shapes of what they
-        give at each of their calls; None if they cannot be skipped."""
+        """The outermost modules that end before the target layer, with the shape of the output of
+        each call; None if they cannot be skipped."""
         above = {self._layer.rpartition(".")[0]}
         while "" not in above:
             above |= {name.rpartition(".")[0] for name in above}
@@ -98,11 +98,11 @@ class Head:
         if not logits.isfinite().all():
             return False
         try:
-            # Of two, whose images lie in the same memory: a network that writes into them fails.
+            # Two images that share memory, as later: a network that writes into them fails here.
             alone = self._alone(activation.expand(2, *activation.shape[1:]))[:1]
         except (RuntimeError, TypeError, AttributeError, ValueError):
-            return False  # what stands between the modules cannot do with placeholders
-        # A NaN that matters differs from everything.
+            return False  # code between the modules fails with placeholders
+        # False if a NaN has reached the logits.
         return torch.allclose(alone, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max()))
 
     def _alone(self, activation: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class Head:
             return self._run(len(activation), copied=True)
 
     def _layer_output(self, activation: Tensor) -> Tensor:
-        """As the layer gives it, with this map in it."""
+        """The layer's output with this activation in it."""
         return self._layout.put_back(activation, self._output).clone()
 
     def _run(self, count: int, *, copied: bool) -> Tensor:
@@ -146,8 +146,8 @@ def _gradients_for(activation: Tensor) -> AbstractContextManager:
 def _replace_forward(
     part: nn.Module, give: Callable[[], Tensor], undo: ExitStack, then_real: bool = False
 ) -> None:
-    """Let a module give these values instead of computing; then_real: and compute once they are
-    used up, because a module may run before the target layer and behind it."""
+    """Makes a module return the values of `give` in this thread, instead of computing. then_real:
+    let it compute once they are used up, because it may run again after the target layer."""
     own = part.__dict__.get("forward")
     real = part.forward
     owner = threading.get_ident()

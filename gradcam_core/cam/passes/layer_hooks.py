@@ -1,4 +1,4 @@
-"""One pass of a network, cut at its target layers: what is held of each."""
+"""Hooks that hold the feature maps of target layers during one pass of a network."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ from gradcam_core.upstream import is_of_earlier_view
 
 
 class NotRunError(CamError):
-    """A layer ran less often than the number of the call that is meant."""
+    """A layer ran fewer times than the number of the call to hold."""
 
 
 @dataclass(frozen=True)
 class LayerTarget:
-    """A layer to hold. name: as a person writes it. number: of the module's call, 0 for the last
-    that gives a feature map. layout_of: how the map lies in what a call gave; None for none."""
+    """A layer to hold. name: as a person writes it, "name" or "name#call". number: the call to
+    hold, from 1, or 0 for the last that gives a feature map. layout_of: maps the module, the number
+    of a call and its output to how the map lies in the output; None if it holds no map."""
 
     name: str
     number: int
@@ -51,8 +52,9 @@ class LayerTarget:
 
 @dataclass(frozen=True)
 class HeldLayer:
-    """leaf: the map, which requires grad. output: what the module gave, where the map is not all of
-    it. call: the number of the call. node: where the leaf enters the autograd graph."""
+    """What is held of a layer. leaf: the map [N, C, h, w], which requires grad. output: all the
+    module gave, or None if that is the map itself. layout: how the map lies in it. call: the number
+    of the call, from 1. node: where the leaf enters the autograd graph."""
 
     leaf: Tensor
     output: Tensor | None
@@ -64,14 +66,15 @@ class HeldLayer:
 def hold(
     module: nn.Module, inputs: Inputs, targets: Sequence[LayerTarget], *, with_graph: bool = False
 ) -> tuple[list[HeldLayer | None], Any]:
-    """What is held of each layer, in one pass, and the network's output. The graph begins at the
-    first of them to run, or with_graph where the network's parameters do."""
+    """Runs the network once. Returns what is held of each layer, or None if it gave no map, and the
+    network's output. The autograd graph begins at the first of these layers to run; with_graph: at
+    the network's parameters. Raises NotRunError, or CamError if the network fails."""
     try:
         return _hold(module, inputs, targets, with_graph, has_views=False)
     except CamError as error:
         if with_graph or not is_of_earlier_view(error.__cause__):
             raise
-    # The network has taken a part of the map before the layer ran, and reads that behind it.
+    # The network took a view of the tensor before the layer ran, and reads it afterwards.
     return _hold(module, inputs, targets, with_graph=True, has_views=True)
 
 
@@ -103,11 +106,11 @@ def _hold(
         found = layout.to_map(given)
         before = held[at]
         if before is not None and found[0, 0].numel() <= 1 < before.leaf[0, 0].numel():
-            return None  # of a vector, behind the pooling
+            return None  # a vector after the pooling, no map
         leaf = found if found.requires_grad else found.requires_grad_()
         keeps = isinstance(layout, ChannelsFirst)
         torch.set_grad_enabled(True)
-        # No leaf, because in-place operations (ReLU after a batch norm) refuse it.
+        # Not the leaf itself: in-place operations (ReLU after a batch norm) refuse leaves.
         whole = images_first(layout, given)
         new = leaf if keeps else layout.put_back(leaf, whole)
         new = in_place_of(output, new, has_graph=has_views)
@@ -132,7 +135,7 @@ def _hold(
 
 
 def _check(layer: str, output: Tensor, of_images: Tensor, images: int) -> None:
-    """Raises CamError where a layer has not one map of real numbers per image."""
+    """Raises CamError unless a layer gives one map of real numbers per image."""
     if output.is_complex():
         raise CamError(
             f"The layer {layer!r} gives complex numbers, whose heat is not defined: name a layer= "
@@ -161,7 +164,11 @@ def _part(module: nn.Module, inputs: Inputs, path: str) -> nn.Module:
 
 
 class NamedLayer:
-    """A layer that a person has named."""
+    """A layer that a person has named.
+
+    is_unclear: whether the last pass could not tell how its map lies, so that `trace` is needed.
+    is_of_now: False if the layout comes from an earlier pass, whose path these images may not take.
+    """
 
     def __init__(
         self,
@@ -178,7 +185,7 @@ class NamedLayer:
         self._module, self._inputs, self._output = module, inputs, output
         self._given = None if reshape is None else Rearranged(reshape)
         self._problem = ""
-        # Found before the pass: while it runs the network is taken.
+        # Found before the pass, which locks the network.
         self._maps: FeatureMaps | None = None
         self._path = self.target.path
         self.is_unclear = False
@@ -186,13 +193,13 @@ class NamedLayer:
         if self._given is None and not is_plain(module):
             self._maps = maps_of(module, inputs, output)
             part = _part(module, inputs, self._path)
-            # A part of several names is known by the first.
+            # A module with several names is listed under the first.
             names = (name for name, one in module.named_modules() if one is part)
             self._path = next(names, self._path)
-            self.is_of_now = False  # it may take another path for these images
+            self.is_of_now = False
 
     def trace(self) -> None:
-        """Find out how the layer's map lies, by running the network."""
+        """Runs the network to find out how the layer's map lies in its output."""
         paths = ExecutionPaths(self._module, self._inputs, self._output)
         try:
             self._maps, _ = paths.trace()
@@ -204,8 +211,8 @@ class NamedLayer:
         self.is_unclear, self.is_of_now = False, True
 
     def _layout(self, part: nn.Module, number: int, output: object) -> Layout | None:
-        """The layout of what a call of the layer gave; None, and `problem` why, if it holds no map
-        that the logits depend on."""
+        """How the map lies in the output of a call. None if the output holds no map that the logits
+        depend on; `problem` then says why."""
         layer = self.target.name
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         self._problem = f"The layer {layer!r} gives no feature map but {shape}."
@@ -215,7 +222,7 @@ class NamedLayer:
             return None
         if self._given is not None:
             return self._given.of(output, len(self._inputs))
-        if self._maps is None:  # a network of convolutions, whose channels come first
+        if self._maps is None:  # convolutional, see `is_plain`: channels come first
             images = self._inputs.images
             if output.ndim != images.ndim:
                 self.is_unclear = output.ndim > 2  # tokens, of a part with attention
@@ -236,7 +243,7 @@ class NamedLayer:
         return self._maps.layouts.get(key)
 
     def problem(self) -> CamError:
-        """Why nothing was held. Not to be asked while the network runs."""
+        """The error that says why nothing was held. Not during a pass: it may run the network."""
         if not self._problem:
             return CamError(
                 f"The layer {self.target.name!r} is not used in the forward pass of this network."
@@ -245,7 +252,7 @@ class NamedLayer:
 
 
 def _of_convolution(part: nn.Module, output: Tensor) -> Layout:
-    """A batch norm that was folded into a convolution is behind it."""
+    """The layout of a convolution's output, without the batch norm that was folded into it."""
     folded = getattr(part, "folded_norm", None)
     if folded is None:
         return ChannelsFirst()
@@ -260,7 +267,7 @@ def layer_error(
     *,
     maps: FeatureMaps | None = None,
 ) -> CamError:
-    """An error about a target layer that lists the right ones."""
+    """An error about a target layer that lists the layers to choose from."""
     try:
         right = (maps or maps_of(module, inputs, output)).names
     except CamError as error:
@@ -276,8 +283,8 @@ def independence_error(
     logits: Tensor,
     logits_of: Any,
 ) -> CamError:
-    """Why no gradient leads from the logits to a layer: seen by running the network once more with
-    another map there."""
+    """The error that says why no gradient leads from the logits to a layer. Runs the network once
+    more, with another map there, to see whether the logits change."""
 
     def changed(part: nn.Module, number: int, output: Any) -> Layout | None:
         layout = target.layout_of(part, number, output)

@@ -1,4 +1,4 @@
-"""The memory that a forward pass takes while it is held open."""
+"""What a forward pass keeps while it is held open."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ _CHANGED_WEIGHTS = (
 
 
 _apart: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
-"""The layers of each network behind which images do not mix."""
+"""For each network, the layers after which images are known not to mix."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenPass:
     """What one forward pass over N images keeps, shared by the runs of these images.
 
-    inputs: as they were given, with images [N, C, H, W]; version: of these and of the weights.
-    layer, call: the layer whose output is held, by its dotted name, and which of its calls. leaf:
-    the feature map in that output, from which the graph goes on; layout: how it lies there. output:
-    all that the layer gave, where the map is a part of it. given: what the network gave. logits:
-    the end of the graph; logits_of: makes logits of what the network gives. precision: the autocast
-    that was on. again: runs the network on other inputs and gives the open passes of all its
-    layers; at: which of these is this one.
+    inputs: as given, with images [N, C, H, W]; version: counts writes into these, and into the
+    weights. layer, call: the dotted name of the layer whose output is held, and which of its calls.
+    leaf: the feature map [N, C, h, w] in that output, where the graph begins; layout: how it lies
+    there. output: the layer's output, or None if it is the map itself. given: the network's output.
+    logits: [N, classes], the end of the graph; logits_of: maps a network's output to logits.
+    precision: the autocast that was on. again: runs the network on other inputs and returns the
+    open passes of all its layers; at: the index of this pass among them. lock: held while the
+    graph is used.
     """
 
     module: nn.Module
@@ -71,7 +72,7 @@ class OpenPass:
         return self.layer.partition("#")[0]
 
     def of(self, images: slice, inputs: Inputs) -> OpenPass:
-        """What of it belongs to some of the images, for further passes over their inputs."""
+        """The part that belongs to some of the images, for further passes over their inputs."""
         return replace(
             self,
             inputs=inputs,
@@ -81,12 +82,12 @@ class OpenPass:
         )
 
     def with_logits(self, logits: Tensor, logits_of: Callable[[Any], Tensor]) -> OpenPass:
-        """The same with another end of the graph."""
+        """The same pass with other logits as the end of the graph."""
         return replace(self, logits=logits, logits_of=logits_of)
 
     def gradient(self, score: Tensor) -> Tensor:
-        """Of a number by the feature map. Raises CamError if the weights behind it were changed, or
-        if something there has no gradient."""
+        """The gradient of a number with respect to the feature map [N, C, h, w]. Raises CamError if
+        weights in the graph have changed since the pass, or an operation has no gradient."""
         try:
             found = gradients_of(score, [self.leaf], retain_graph=True)
         except CamError as error:
@@ -97,9 +98,9 @@ class OpenPass:
 
     @cached_property
     def images_mix(self) -> bool:
-        """Whether what the network gives for one half of the images changes with the feature maps
-        of the other, so that one backward pass does not give each image its own gradient. It is
-        found by two backward passes, and remembered where it does not."""
+        """Whether the logits of one half of the images depend on the feature maps of the other, so
+        that one backward pass does not give each image its own gradient. Takes two backward passes,
+        once per layer if images do not mix."""
         apart = _apart.setdefault(self.module, set())
         is_plain = self.logits_of is logits_of_output
         if len(self.batch) < 2 or (is_plain and self.layer in apart):
@@ -118,8 +119,8 @@ class OpenPass:
         return found
 
     def check_unchanged(self) -> None:
-        """Raises CamError if somebody wrote into the batch or the weights since the pass, which a
-        further pass needs as they were."""
+        """Raises CamError if somebody wrote into the batch or the weights since the pass: further
+        passes need them as they were."""
         images, weights = self.version
         if self.inputs.version != images:
             raise CamError(
@@ -146,19 +147,20 @@ class OpenPass:
 
 
 def weights_version(module: nn.Module) -> int:
-    """Which changes when somebody writes into a network's weights."""
+    """A number that changes when somebody writes into a network's weights."""
     return sum(one._version for one in parameters_of(parts_of(module)) if not one.is_inference())
 
 
 def precision_here(device: str) -> Callable[[], AbstractContextManager]:
-    """The autocast that is on here, to be switched on again by another pass of the same run."""
+    """Returns a function that switches on the autocast of this moment again, for further passes.
+    device: its type, such as "cpu"."""
     enabled = torch.is_autocast_enabled(device)
     dtype = torch.get_autocast_dtype(device)
     return lambda: torch.autocast(device, dtype=dtype, enabled=enabled)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """What a pass in half precision gives, for sums that need more."""
+    """Converts half precision to float32, for sums that need it; keeps float32 and float64."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 

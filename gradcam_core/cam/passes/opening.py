@@ -1,5 +1,5 @@
-"""Opening a pass: the network runs once, on an execution path whose feature maps are known, and the
-pass is kept open at each of the layers."""
+"""Opens a pass: runs the network once, on an execution path whose feature maps are known, and
+keeps the pass open at each of the layers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from gradcam_core.errors import CamError
 
 
 class ExecutionPathError(CamError):
-    """The images of a batch would take other paths through the network if they were alone."""
+    """The images of a batch would take different paths through the network on their own."""
 
 
 _MOST_TRACES = 3
-"""So often a network is traced that takes another path each time."""
+"""How many times a network is traced if it takes another path each time."""
 
 _Trace = tuple[FeatureMaps, Tensor]
 
@@ -47,7 +47,9 @@ def _last_of(maps: FeatureMaps) -> LayerTarget:
 
 @dataclass(frozen=True)
 class _HeldPass:
-    """A pass that is held at its targets. named: of those that a person has named."""
+    """A pass that is held at its targets. named: the layer that a person named for each target, or
+    None for the last feature map. found: what is held of each, or None. given: the network's
+    output."""
 
     targets: Sequence[LayerTarget]
     named: Sequence[NamedLayer | None]
@@ -57,7 +59,7 @@ class _HeldPass:
 
     @cached_property
     def signatures(self) -> set[GraphSignature]:
-        """Of the graph behind each layer that is not named."""
+        """The signature of the graph between each layer that is not named and the logits."""
         return {
             graph_signature(one.node, self.logits)
             for layer, one in zip(self.named, self.found, strict=True)
@@ -69,15 +71,15 @@ class _HeldPass:
         return all(layer or one for layer, one in zip(self.named, self.found, strict=True))
 
     def followed(self, maps: FeatureMaps) -> bool:
-        """Whether the pass took the path of these maps, so that the last of them was held."""
+        """Whether the pass took the path of these maps, so that it holds the last of them."""
         return self._is_held and self.signatures <= maps.signatures
 
     def follows_by_logits(
         self, maps: FeatureMaps, logits: Tensor, inputs: Inputs, trace: Callable[[Inputs], _Trace]
     ) -> bool:
-        """The same of a pass whose graph looks otherwise than that of the maps, as it may for more
-        images: seen from its logits. logits: of the pass in which the maps were found, over the
-        first image. Raises CamError where the images of a batch take different paths."""
+        """Like `followed`, but compares logits, because the graph may look different for more
+        images. maps, logits: of the trace over the first image alone; trace: makes those of others.
+        Raises ExecutionPathError if the images of a batch take different paths."""
         if not self._is_held:
             return False
         alone = [(maps, logits)]
@@ -97,7 +99,8 @@ class _HeldPass:
 
 
 _LOGITS_TOLERANCE = 1e-2
-"""Of the largest logit: difference between a batch and its images alone, in half precision too."""
+"""The most by which the logits of a batch and of its images alone may differ, even in half
+precision, as a share of the largest logit."""
 
 
 def _key(maps: FeatureMaps) -> tuple[str, int]:
@@ -106,7 +109,7 @@ def _key(maps: FeatureMaps) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class LayersToOpen:
-    """The layers that a network is run for. names: of layers, None for the last feature map."""
+    """Layers at which passes are to be kept open. names: None is the last feature map."""
 
     module: nn.Module
     names: Sequence[str | None]
@@ -114,7 +117,7 @@ class LayersToOpen:
     output: Output | None
 
     def run(self, inputs: Inputs) -> list[OpenPass]:
-        """One pass, open at each of the layers."""
+        """Runs the network once: one open pass per layer. Raises CamError, see `forward`."""
         if None not in self.names:
             return self._open_all(inputs, self._held(inputs))
         if self.reshape is not None:
@@ -131,7 +134,8 @@ class LayersToOpen:
         return self._open_all(inputs, self._found(inputs, paths))
 
     def _found(self, inputs: Inputs, paths: ExecutionPaths) -> _HeldPass:
-        """A pass on the same path as a trace of the network before it."""
+        """Traces the network until a pass takes the same path, and returns this pass. Raises
+        CamError if the paths keep changing."""
 
         def trace(alone: Inputs) -> _Trace:
             return ExecutionPaths(self.module, alone, self.output).trace()
@@ -152,7 +156,7 @@ class LayersToOpen:
         )
 
     def _held(self, inputs: Inputs, maps: FeatureMaps | None = None) -> _HeldPass:
-        """A pass that is held at the layers. maps: of the path that it is thought to take."""
+        """A pass held at the layers. maps: those of the path that it is expected to take."""
         targets: list[LayerTarget] = []
         named: list[NamedLayer | None] = []
         for name in self.names:
@@ -177,7 +181,7 @@ class LayersToOpen:
         logits_of = logits_selector(self.output)
         logits = logits_of(given)
         if all(found) and not logits.requires_grad:
-            # Where a part is run with no_grad, which ends with gradients as they were before it.
+            # A no_grad block around the layer switches gradients off again where it ends.
             found, given = hold(self.module, inputs, targets, with_graph=True)
             logits = logits_of(given)
         if len(logits) != len(inputs):
@@ -199,7 +203,7 @@ class LayersToOpen:
             if one is None:
                 assert layer is not None
                 raise layer.problem()
-            # What is not named is known to count, by the signature of the graph.
+            # The graph's signature shows that the logits depend on a layer that is not named.
             is_certain = layer is None and () not in held.signatures
             if not is_certain and not depends_on(held.logits, one.leaf):
                 raise independence_error(self.module, inputs, target, one, held.logits, logits_of)

@@ -1,4 +1,4 @@
-"""The logits of a network, or of its head, for as many inputs as its target layer has channels."""
+"""The logits of a network, or of its head, with each channel of the target layer perturbed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from gradcam_core.cam.passes.open_pass import OpenPass, at_least_float32
 from gradcam_core.errors import CamError
 
 _MAX_PIXELS = {"cpu": 4 * 224 * 224, "cuda": 128 * 224 * 224}
-"""Pixels in one pass: on a CPU, larger passes take 1.5 times as long for each image."""
+"""The most pixels in one pass. On a CPU, larger passes take 1.5 times as long per image."""
 
 _MAX_ACTIVATIONS = 64
 _MAX_ACTIVATION_BYTES = 32 * 2**20
-"""Size of the activations in one pass of a head."""
+"""The most bytes of activations in one pass of a head."""
 
 
 def perturbed_logits(
     held: OpenPass, method: Method, on_progress: Callable[[float], None]
 ) -> Tensor:
-    """The logits for every perturbed channel: [N, C, classes]. Raises CamError."""
+    """The logits for every perturbed channel: [N, C, classes]. Raises CamError if images of a batch
+    mix, or if a method that masks the picture meets a network with several inputs."""
     of_images = method.needs == "scores of images"
     if of_images and held.inputs.several:
         raise CamError(
@@ -47,7 +48,7 @@ def perturbed_logits(
 
 
 def _of_image(held: OpenPass, method: Method, on_progress: Callable[[float], None]) -> Tensor:
-    """The same of one image: [C, classes]."""
+    """The logits for one image: [C, classes]."""
     assert method.perturb is not None
     activation = held.leaf.detach()
     head = None if method.needs == "scores of images" else _head(held, activation)
@@ -68,7 +69,7 @@ def _of_image(held: OpenPass, method: Method, on_progress: Callable[[float], Non
             channels_here = chunk.to(given.device)
             changed = method.perturb(given, held.batch, channels_here, sample)
             found.append(_logits_of(held, held.inputs, head, changed))
-        # A score is linear in the logits, so that it may be taken of their mean.
+        # Scores are linear in the logits, so the mean logits give the mean score.
         logits.append(torch.stack(found).mean(dim=0))
     return torch.cat(logits)
 
@@ -89,7 +90,7 @@ def _head(held: OpenPass, activation: Tensor) -> Head:
 
 
 def _logits_of(held: OpenPass, inputs: Inputs, head: Head | None, changed: Tensor) -> Tensor:
-    """Of changed activations by the head, or of changed images."""
+    """The logits of perturbed activations through the head, or without one, of masked images."""
     try:
         with held.precision(), torch.no_grad():
             if head is not None:
@@ -98,7 +99,7 @@ def _logits_of(held: OpenPass, inputs: Inputs, head: Head | None, changed: Tenso
                 return at_least_float32(held.logits_of(inputs.run(held.module, changed)))
     except (CamError, torch.OutOfMemoryError):
         raise
-    except OF_A_NETWORK:  # which may take one image only
+    except OF_A_NETWORK:  # the network may take only one image at a time
         if len(changed) == 1:
             raise
         return torch.cat([_logits_of(held, inputs, head, one) for one in changed.split(1)])

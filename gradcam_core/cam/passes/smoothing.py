@@ -1,4 +1,4 @@
-"""Versions of a picture whose maps are averaged."""
+"""Altered copies of a picture, whose maps are averaged."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ NOISE = 0.15
 (Smilkov et al., 2017) recommends 0.1 to 0.2."""
 
 FACTORS = (0.9, 1.0, 1.1)
-"""By which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not. The input is
-normalised, so that its contrast changes."""
+"""Factors by which pytorch-grad-cam's aug_smooth multiplies the input, mirrored and not. As the
+input is normalised, this changes its contrast."""
 
 TITLES: dict[Smooth, str] = {
     "noise": f"mean over {NOISY_COPIES} noisy copies",
     "flips": f"mean over {2 * len(FACTORS)} copies (as is, paler and stronger, each also mirrored)",
 }
-"""What people read for them."""
+"""Their names on the page, in files and on the command line."""
 
 Version: TypeAlias = "tuple[Tensor, Callable[[Tensor], Tensor]]"
 
 
 def versions(images: Tensor, smooth: Smooth) -> Iterator[Version]:
-    """Other inputs [N, C, *sides] in the place of these, each with what lays its map [N, *places]
-    back over the image. Raises ChoiceError for an unknown name."""
+    """Altered copies of the images [N, C, *sides], each with a function that turns its map
+    [N, *places] back to lie over the original. Raises ChoiceError for an unknown name."""
     check_smooth(smooth)
     return _noisy(images) if smooth == "noise" else _flipped(images)
 
@@ -46,7 +46,7 @@ def check_smooth(smooth: object) -> None:
 
 
 def count(smooth: Smooth) -> int:
-    """How many versions there are."""
+    """How many copies `versions` gives."""
     return NOISY_COPIES if smooth == "noise" else 2 * len(FACTORS)
 
 
