@@ -1,1 +1,1 @@
-"""Pictures: from untrusted bytes to RGB, what a network sees of one, and heat over it."""
+"""Pictures: from untrusted bytes to RGB, to a network's input, and to heat over the photo."""

@@ -1,6 +1,6 @@
-"""Covers places of a photo before a network sees it: what is left without them?
+"""Covers places of a photo before a network sees it, to find what it does without them.
 
-A covered photo is another photo: it has a notice that says so.
+A covered photo has a notice that says so.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from gradcam_core.images.decoded import Decoded
 from gradcam_core.wording import listed, whole_percentage_in_sentence
 
 BLUR_SHARE = 0.1
-"""Standard deviation of the blur, as share of the picture's shorter side: nothing is recognised."""
+"""Standard deviation of the blur, as a share of the photo's shorter side: hides everything."""
 
 _FILLED = {"blur": "blurred", "grey": "grey", "mean": "in the photo's mean colour"}
 _GREY = (128, 128, 128)
-_BLURRED_PX = 192  # longest side that is blurred; a photo's blur has nothing finer
+_BLURRED_PX = 192  # longest side of the copy that is blurred; the blur has no finer detail
 _RASTER_PX = 512  # longest side of the raster on which areas are measured
 
 
 def covered(photo: Decoded, covers: Sequence[Cover]) -> Decoded:
-    """The photo with these places covered besides those that are, and a notice that says so. What
-    they are covered with is made from the photo as it is given, whatever their order."""
+    """The photo with these places covered as well, and a notice about all its covers. Blur and mean
+    colour are those of the photo as given, so the order of `covers` does not change them."""
     if not covers:
         return photo
     before = photo.image
@@ -35,7 +35,7 @@ def covered(photo: Decoded, covers: Sequence[Cover]) -> Decoded:
     for cover in covers:
         bounds = cover.bounds(before.size)
         left, top, right, bottom = bounds
-        mask = None if cover.box else cover.mask(before.size, bounds)  # a box is all of its bounds
+        mask = None if cover.box else cover.mask(before.size, bounds)  # a box fills its bounds
         if cover.fill == "blur":
             x, y = small.width / before.width, small.height / before.height
             part = left * x, top * y, right * x, bottom * y
@@ -49,8 +49,8 @@ def covered(photo: Decoded, covers: Sequence[Cover]) -> Decoded:
 
 
 def covered_share(covers: Sequence[Cover], size: tuple[int, int]) -> float:
-    """The share of a photo of (width, height) that is covered, in [0, 1]; exact for one box in
-    shares, else on a raster."""
+    """The share of a photo of (width, height) that is covered, in [0, 1]; exact for one box, else
+    measured on a raster."""
     if len(covers) == 1 and covers[0].box is not None:
         left, top, right, bottom = covers[0].box
         return (right - left) * (bottom - top)
@@ -58,8 +58,8 @@ def covered_share(covers: Sequence[Cover], size: tuple[int, int]) -> float:
 
 
 def covered_mask(covers: Sequence[Cover], size: tuple[int, int]) -> np.ndarray:
-    """Which places are covered: bool, on a raster over a photo of (width, height) that has its
-    ratio and at most its pixels."""
+    """Which places are covered: bool [rows, columns], on a raster over a photo of (width, height)
+    that has its aspect ratio and is no larger."""
     scale = min(1, _RASTER_PX / max(size))
     raster = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     mask = Image.new("L", raster)
@@ -70,12 +70,13 @@ def covered_mask(covers: Sequence[Cover], size: tuple[int, int]) -> np.ndarray:
 
 
 def how_covered(covers: Sequence[Cover], size: tuple[int, int]) -> str:
-    """For a sentence: "12 % of it covered (blurred)"."""
+    """How much of a photo of (width, height) is covered, and how, to complete a sentence: "12 % of
+    it covered (blurred)"."""
     return "{} of it covered ({})".format(*_share_and_fills(covers, size))
 
 
 def notice(covers: Sequence[Cover], size: tuple[int, int]) -> str:
-    """What stands beside a photo with these places covered."""
+    """The notice beside a photo of (width, height) with these places covered."""
     places = "A place" if len(covers) == 1 else f"{len(covers)} places"
     are = "is" if len(covers) == 1 else "are"
     share, fills = _share_and_fills(covers, size)
@@ -89,11 +90,11 @@ def _share_and_fills(covers: Sequence[Cover], size: tuple[int, int]) -> tuple[st
 
 
 def _blurred(photo: Image.Image) -> Image.Image:
-    """A small version of the photo with nothing in it that can be recognised (Gaussian, mirrored at
-    the edges, as `gradcam_core.analysis.trust.deletion_insertion` blurs a network's input)."""
+    """A small copy of the photo, blurred beyond recognition (Gaussian, mirrored at the edges, as
+    `gradcam_core.analysis.trust.deletion_insertion` blurs a network's input)."""
     scale = min(1, _BLURRED_PX / max(photo.size))
     size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
-    several = max(1, round(1 / scale / 2))  # whole pixels first, which is several times as fast
+    several = max(1, round(1 / scale / 2))  # merging whole pixels first is several times as fast
     small = (photo.reduce(several) if several > 1 else photo).resize(size, Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
     sigma = max(BLUR_SHARE * min(size), 1e-3)
@@ -103,7 +104,7 @@ def _blurred(photo: Image.Image) -> Image.Image:
 
 
 def _gaussian(side: int, sigma: float) -> np.ndarray:
-    """How much of each pixel goes into each: float32 [side, side], its rows have the sum 1."""
+    """Weights of a blur along one axis: float32 [side, side]; each row sums to 1."""
     places = np.arange(side)
     kernel = np.zeros((side, side))
     reach = min(side - 1, int(2.5 * sigma))

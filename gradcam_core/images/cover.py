@@ -1,7 +1,7 @@
-"""Places of a photo that are to be covered before a network sees it.
+"""Describes places of a photo that are covered before a network sees it.
 
-They are in shares of the photo's width and height, from its upper left corner, so that they are the
-same for a photo of any size. `apply_covers` covers them.
+Coordinates are shares of the photo's width and height, from its upper left corner, so that they fit
+a photo of any size. `apply_covers` covers the places.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Fill = Literal["blur", "grey", "mean"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
 MOST_COVERS = 32
-"""Of one photo."""
+"""The most covers of one photo."""
 
 MOST_POINTS = 400
-"""Of one stroke of the brush."""
+"""The most points of one brush stroke."""
 
 MOST_RADIUS = 0.5
-"""Of the brush, as share of the photo's shorter side."""
+"""The largest radius of the brush, as a share of the photo's shorter side."""
 
 _DIGITS = 4
 _EXAMPLE = (
@@ -58,7 +58,7 @@ class Cover:
         if (self.box is None) == (not self.points):
             raise ChoiceError(f"A cover is {_EXAMPLE}, or a stroke of a brush.")
         numbers = [*(self.box or ()), *(one for point in self.points for one in point)]
-        if not all(0 <= one <= 1 for one in numbers):  # which is False for NaN
+        if not all(0 <= one <= 1 for one in numbers):  # also false for NaN
             raise ChoiceError(
                 "A cover's numbers are fractions of the photo's sides, from 0 to 1, unlike those "
                 f"of {self.text[:60]!r}."
@@ -74,14 +74,14 @@ class Cover:
 
     @property
     def text(self) -> str:
-        """As a person, a link or the API gives it: "0.2,0.3,0.6,0.7:blur", or of a brush
-        "x,y,x,y~radius:blur"."""
+        """The cover as a person, a link or the API writes it: "0.2,0.3,0.6,0.7:blur" for a box, or
+        "x,y,x,y~radius:blur" for a brush stroke."""
         numbers = self.box or [one for point in self.points for one in point]
         written = ",".join(map(_written, numbers))
         return f"{written}{f'~{_written(self.radius)}' if self.points else ''}:{self.fill}"
 
     def record(self) -> dict[str, Any]:
-        """In types that JSON has."""
+        """The cover in JSON types; None for what it lacks."""
         return {
             "box": self.box and list(self.box),
             "points": [list(point) for point in self.points] or None,
@@ -90,8 +90,8 @@ class Cover:
         }
 
     def bounds(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom) in the pixels of a photo of (width, height): every pixel that
-        is covered lies in it, and at least one does."""
+        """(left, top, right, bottom) of the covered place in the pixels of a photo of (width,
+        height): contains every covered pixel, and at least one pixel."""
         width, height = size
         if self.box is not None:
             left, top, right, bottom = self.box
@@ -100,7 +100,7 @@ class Cover:
             reach = self.radius * min(size)
             x, y = ([point[axis] * side for point in self.points] for axis, side in enumerate(size))
             sides = min(x) - reach, min(y) - reach, max(x) + reach, max(y) + reach
-        # A text has four digits, so a border between two pixels may lie a little beside it.
+        # `text` has four digits, which may move an edge a little off the border of two pixels.
         first_x, first_y = (math.floor(side + 0.01) for side in sides[:2])
         last_x, last_y = (math.ceil(side - 0.01) for side in sides[2:])
         left_px = min(max(0, first_x), width - 1)
@@ -113,7 +113,8 @@ class Cover:
         )
 
     def mask(self, size: tuple[int, int], bounds: tuple[int, int, int, int]) -> Image.Image:
-        """Which pixels within `bounds` of a photo of this size are covered: "L", 255 or 0."""
+        """Which pixels within `bounds` of a photo of this size are covered: a picture of mode "L",
+        255 where covered, else 0."""
         left, top, right, bottom = bounds
         inside = right - left, bottom - top
         if self.box is not None:
@@ -130,7 +131,7 @@ class Cover:
 
 
 Covers = Cover | str | Mapping[str, Any] | Sequence[Any] | None
-"""What a person may give: see `covers_of`."""
+"""What a person may give as covers: see `covers_of`."""
 
 
 def covers_of(given: Covers) -> tuple[Cover, ...]:
@@ -188,7 +189,7 @@ def _made(box: Any, points: Any, radius: Any, fill: Any) -> Cover:
 
 
 def _number(given: Any) -> float:
-    """To the digits that a text has, so that a text and what it was made from are one cover."""
+    """Rounds to the digits of `Cover.text`, so that a cover equals the one read from its text."""
     if isinstance(given, bool | str):
         raise TypeError
     return round(float(given), _DIGITS)

@@ -1,4 +1,4 @@
-"""What reading a picture gives, and what one may ask of it."""
+"""The result of reading a picture, and the window through which a picture is read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from gradcam_core.errors import ChoiceError
 from gradcam_core.images.cover import Cover
 
-_SQUARE_WITHIN = 0.03  # of its width a pixel may be higher or lower, which nobody sees
-_MOST = 20  # times as high as wide, or as wide as high, that is believed
+_SQUARE_WITHIN = 0.03  # share by which a pixel's height may differ from its width, invisibly
+_MOST = 20  # largest ratio of a pixel's sides that is believed
 _EXAMPLE = "two numbers, such as -1000,400: the values shown black and white"
 
 
@@ -34,7 +34,7 @@ class Window:
 
     @property
     def text(self) -> str:
-        """As a person gives it: "-1000,400"."""
+        """The window as a person writes it: "-1000,400"."""
         return f"{self.low:g},{self.high:g}"
 
 
@@ -47,12 +47,12 @@ def window_of(given: Any) -> Window | None:
     if isinstance(given, str):
         if not given.strip():
             return None
-        parts = given.replace("\u2212", "-").split(",")  # the minus sign that notices have
+        parts = given.replace("\u2212", "-").split(",")  # the minus sign of notices
     try:
         low, high = parts
         if any(isinstance(part, bool) for part in (low, high)):
             raise TypeError
-        low, high = float(low) + 0.0, float(high) + 0.0  # zero has no sign
+        low, high = float(low) + 0.0, float(high) + 0.0  # turns -0.0 into 0.0
     except (TypeError, ValueError, OverflowError):
         raise ChoiceError(f"The window must be {_EXAMPLE}, not {str(given)[:40]!r}.") from None
     return Window(low, high)
@@ -60,9 +60,9 @@ def window_of(given: Any) -> Window | None:
 
 @dataclass(frozen=True)
 class Brightness:
-    """The values of a picture of numbers, in the units of its file. low, high: between which grey
-    levels differ, or None where a table of the file's own says it. lowest, highest: of all finite
-    values that it has."""
+    """The range of values of a picture of numbers, in the units of its file. low, high: the range
+    that is shown, None where the file has a table of its own. lowest, highest: of all its finite
+    values."""
 
     low: float | None
     high: float | None
@@ -76,8 +76,8 @@ class Decoded:
 
     image: upright 8-bit RGB. notices: sentences to show beside it, about how it was read (a range
     of brightness, the first of several pages) or what it lacks (a blank picture). brightness: None
-    for an ordinary picture, where nothing had to be chosen. covers: its places that have been
-    covered since, see `gradcam_core.images.cover`.
+    for an ordinary picture, where nothing had to be chosen. covers: places that were covered after
+    it was read, see `gradcam_core.images.cover`.
     """
 
     image: Image.Image
@@ -86,13 +86,13 @@ class Decoded:
     covers: tuple[Cover, ...] = ()
 
     def noting(self, *before: str, after: str = "") -> Decoded:
-        """With further notices; empty ones are left out."""
+        """A copy with further notices; empty ones are left out."""
         return replace(self, notices=tuple(filter(None, (*before, *self.notices, after))))
 
 
 def square_notice(across: float, down: float = 1.0) -> str:
-    """What to say of pixels of which so many fit into a length across and down; empty if they are
-    squares, or nothing sensible is known."""
+    """The notice about pixels that are not square; "" if they are, or the ratio makes no sense.
+    across, down: pixels per unit of length."""
     height = across / down if down else 0.0
     if abs(height - 1) <= _SQUARE_WITHIN or not 1 / _MOST <= height <= _MOST:
         return ""

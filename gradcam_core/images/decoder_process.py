@@ -1,14 +1,14 @@
-"""Decode untrusted pictures: the child process of `sandbox`, which bounds what a picture may cost.
+"""Decodes untrusted pictures within limits on time and memory: the child process of `sandbox`.
 
-A process of its own, because a decoder cannot be stopped from outside, and one that crashes takes
-its process along. Says {"is_ready": true} once it has started. Reads from standard input, for each
-picture, a line of JSON: {"path": name, "folder": name}, or {"bytes": count} with so many bytes
-after it, and in either "window": null or [low, high]. Answers on standard output with {"problem":
-sentence}, or with {"width": pixels, "height": pixels, "notices": sentences, "brightness": its
-fields or null} and then the picture as a PPM, which Pillow writes in one go from its memory into
-the pipe; after either with {"is_spent": whether the process holds so much that the next picture
-should have a new one}. A problem that is a fault of ours comes with "fault": where in the code it
-was raised.
+Decoding has a process of its own, because a decoder cannot be stopped from outside, and one that
+crashes takes its process along. The process writes {"is_ready": true} once it has started. For each
+picture, it reads a line of JSON from standard input: {"path": name, "folder": name}, or {"bytes":
+count} followed by so many bytes; both have "window": null or [low, high]. It answers on standard
+output with {"problem": sentence}, or with {"width": pixels, "height": pixels, "notices": sentences,
+"brightness": its fields or null} followed by the picture as a PPM, which Pillow writes from its
+memory into the pipe in one go. Either is followed by {"is_spent": whether the process holds so much
+memory that the next picture should have a new one}. For a bug, the problem comes with "fault":
+where in the code it was raised.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ MEMORY_LIMIT_BYTES = 400 * 2**20
 """Memory limit for one decode, on Linux; elsewhere only the number of pixels is bounded."""
 
 LEFTOVER_LIMIT_BYTES = 32 * 2**20
-"""Memory that pictures may leave in use, which would be missing for the next ones."""
+"""Memory that decoded pictures may leave in use, which the next picture then lacks."""
 
 CPU_LIMIT_S = 3
-"""CPU time limit for one picture; on a busy machine that is longer by the clock."""
+"""CPU time limit for one picture; on a busy machine, it takes longer by the clock."""
 
 PIPE_BYTES = 2**20
-"""Size of the pipe, the part of a picture that is sent at once."""
+"""Size of the pipe, and so of the part of a picture that is sent at once."""
 
-_THREADS = 2  # as many as there are cores by default, each with memory of its own
+_THREADS = 2  # decoders would start one per core, each with memory of its own
 
 
 def main() -> None:
     pictures, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a decoder prints is no answer
+    os.dup2(2, 1)  # keeps what decoders print out of the answers
     limit_decoders(_THREADS, PIPE_BYTES)
     used = _used()
     _bound_memory(used)
@@ -62,7 +62,7 @@ def main() -> None:
             _answer(answers, problem=str(error))
         except MemoryError:
             _answer(answers, problem=NO_MEMORY)
-        except Exception as error:  # a fault of ours
+        except Exception as error:  # a bug
             _answer(answers, problem=DAMAGED, fault=_places(error))
         else:
             width, height = decoded.image.size
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _places(error: Exception) -> str:
-    """Where in the code an error was raised; not what it says, which may be of the picture."""
+    """Where in the code an error was raised, without its message, which may quote the picture."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{type(error).__name__}, raised at\n{frames}".rstrip()
 
@@ -85,7 +85,7 @@ def _answer(answers: IO[bytes], **answer: object) -> None:
 
 
 def _used() -> int:
-    """Bytes of memory that this process may write to; 0 where that cannot be known."""
+    """Bytes of memory that this process may write to; 0 where that is unknown."""
     if sys.platform != "linux":
         return 0
     return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
@@ -101,12 +101,12 @@ def _bound_memory(used: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with suppress(OSError):  # where memory runs out, this process is the first to go
+    with suppress(OSError):  # if memory runs out, the kernel ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _at_most(kind: int, limit: int) -> int:
-    """No more than whoever started this lets it have, as with `ulimit`."""
+    """`limit`, or the hard limit that this process was started with, if that is lower."""
     import resource
 
     _, most = resource.getrlimit(kind)

@@ -1,4 +1,4 @@
-"""What a network sees of a photo, and the exact way back from its feature map to the photo.
+"""What a network sees of a photo, and the exact mapping of its feature map back to the photo.
 
 Coordinates are continuous: pixel i of an axis covers [i, i + 1] and has its centre at i + 0.5.
 """
@@ -28,25 +28,25 @@ ViewName = Literal["crop", "whole"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 
 VIEW_TITLES: dict[ViewName, str] = {"crop": "centre crop", "whole": "whole photo"}
-"""What people read for them."""
+"""The names of the views for people."""
 
 DETAILS = (1, 2, 3)
-"""Multiples of its own input size that a network may see a picture at."""
+"""Multiples of a network's own input size at which it may see a photo."""
 
 RESIZE_MAX_PIXELS = 16_000_000
-"""Largest size that a whole photo is resized to: one of 1 x 20000 would become 256 x 5120000."""
+"""Largest size that a whole photo is resized to: 1 x 20000 would become 256 x 5120000."""
 
 WHOLE_MAX_ASPECT = 3
-"""Most that a side is in view="whole", as a multiple of the same side of the network's input."""
+"""Longest side in view="whole", as a multiple of the same side of the network's input."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a photo fills a network's input: resized as a whole, then cropped or padded.
+    """How a photo becomes a network's input: resized as a whole, then cropped or padded.
 
-    All sizes are (width, height). photo_size: of the photo. resized: what the whole photo is
-    resized to. size: of the network's input. offset: where that input starts in the resized
-    photo; negative where it is padded. is_stretched: whether the aspect ratio is not kept.
+    All sizes are (width, height). photo_size: of the photo. resized: of the whole photo after
+    resizing. size: of the network's input. offset: where the input starts in the resized photo,
+    (x, y); negative where it is padded. is_stretched: whether the aspect ratio may change.
     """
 
     photo_size: tuple[int, int]
@@ -57,7 +57,7 @@ class View:
 
     @property
     def title(self) -> str:
-        """What the published preprocessing shows of a photo, for people: "centre crop"."""
+        """What this view shows of the photo, for people, such as "centre crop"."""
         is_cut, is_padded = (any(sign * start > 0 for start in self.offset) for sign in (1, -1))
         if self.is_stretched:
             return "centre crop of the stretched photo" if is_cut else "stretched photo"
@@ -66,7 +66,7 @@ class View:
         return VIEW_TITLES["crop"]
 
     def enlarged(self, times: int) -> View:
-        """The same region of the photo in an input that is so many times as wide and high."""
+        """The same region of the photo in an input `times` as wide and as high."""
         resized, size, offset = (
             (across * times, down * times)
             for across, down in (self.resized, self.size, self.offset)
@@ -75,7 +75,7 @@ class View:
 
     @property
     def region(self) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) of the input in the photo's pixels, padding included."""
+        """(left, top, right, bottom) of the input, padding included, in the photo's pixels."""
         (left, right), (top, bottom) = (
             (start * pixels / full, (start + side) * pixels / full)
             for start, side, pixels, full in zip(
@@ -86,7 +86,7 @@ class View:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom): every pixel of the photo that the network sees some of."""
+        """(left, top, right, bottom) around every photo pixel that the network sees a part of."""
         width, height = self.photo_size
         left, top, right, bottom = self.region
         return (
@@ -97,7 +97,7 @@ class View:
         )
 
     def picture(self, photo: ResizablePhoto, preprocessing: Preprocessing) -> Image.Image:
-        """The network's input as a picture of `self.size`; padding has the training mean."""
+        """The network's input as an RGB picture of `self.size`; padding has the training mean."""
         left, top = self.offset
         if self.resized[0] * self.resized[1] <= RESIZE_MAX_PIXELS:
             resized = photo.resize(self.resized, preprocessing.resample)
@@ -105,12 +105,13 @@ class View:
             picture = Image.new("RGB", self.size, fill)
             picture.paste(resized, (-left, -top))
             return picture
-        # Only what the network sees of it, the same up to rounding. Such photos are cropped.
+        # Resizes only what the network sees, with the same result up to rounding. Photos that
+        # large are always cropped.
         return photo.resize(self.size, preprocessing.resample, box=self.region)
 
     def batch(self, photo: ResizablePhoto, preprocessing: Preprocessing) -> Tensor:
-        """The network's input: float32 [1, channels, height, width], normalised as its weights want
-        it. For one channel the photo is turned into grey levels (ITU-R BT.601)."""
+        """The network's input: float32 [1, channels, height, width], normalised as its weights
+        expect. For one channel, the photo is converted to grey (ITU-R BT.601)."""
         return normalised(np.array(self.picture(photo, preprocessing)), preprocessing)
 
     def to_photo(self, feature_map: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -125,7 +126,7 @@ class View:
     def bands_to_photo(
         self, feature_map: np.ndarray, size: tuple[int, int], high: int
     ) -> Iterator[np.ndarray]:
-        """`to_photo` from the top down, so many rows at a time: float32 [<= high, width] each."""
+        """`to_photo` in bands of at most `high` rows, from the top down: float32 [rows, width]."""
         width, height = size
         rows, columns = feature_map.shape
         left, top, right, bottom = self.region
@@ -136,8 +137,8 @@ class View:
             yield cells[start : start + high] @ across.T
 
     def peak(self, feature_map: np.ndarray) -> float:
-        """The maximum of the map over the photo; `to_photo` nears it on a fine raster."""
-        # Bilinear between cell centres: highest at one of them, or where the photo's edge cuts.
+        """The maximum of the map over the photo, which `to_photo` approaches on a fine raster."""
+        # A bilinear map is highest at a cell centre, or at an edge of the photo.
         width, height = self.photo_size
         left, top, right, bottom = self.region
         rows, columns = feature_map.shape
@@ -145,13 +146,13 @@ class View:
         return float(_interpolated(down.T, *_edges(width, left, right, columns)).max())
 
     def hot(self, feature_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom) in the photo's pixels of all where the map has this share of
-        its `peak`, which is > 0, or more: to a pixel what `to_photo` has there."""
+        """(left, top, right, bottom) in the photo's pixels around all places where the map is at
+        least `share` times its `peak`, which must be > 0. Agrees with `to_photo` to a pixel."""
         width, height = self.photo_size
         left, top, right, bottom = self.region
         rows, columns = feature_map.shape
         least = share * self.peak(feature_map)
-        # Along a line the map is highest at a cell's centre, or where the photo's edge cuts.
+        # Along a line, the map is highest at a cell centre, or at an edge of the photo.
         across = _interpolated(feature_map.T, *_edges(width, left, right, columns))
         down = _interpolated(feature_map, *_edges(height, top, bottom, rows))
         high = (_interpolation(height, height, top, bottom, rows) @ across.T).max(axis=1)
@@ -161,8 +162,8 @@ class View:
 
 
 def crop_title(preprocessing: Preprocessing) -> str:
-    """What the view "crop" is for a network with this preprocessing, before there is a photo: in
-    the words of `View.title`."""
+    """What the view "crop" shows with this preprocessing, in the words of `View.title`, before the
+    photo is known."""
     is_cut = preprocessing.crop_share < 1
     if preprocessing.resizing == "stretch":
         return "centre crop of the stretched photo" if is_cut else "stretched photo"
@@ -174,13 +175,13 @@ def crop_title(preprocessing: Preprocessing) -> str:
 def view_of(
     photo_size: Sequence[int], preprocessing: Preprocessing, view: ViewName, detail: int = 1
 ) -> View:
-    """The view of a photo of (width, height) that a network with this preprocessing gets.
+    """The view of a photo of (width, height) for a network with this preprocessing.
 
-    "crop" is the published one: resized (see `Resizing`), the centre cropped.
-    "whole" shows all of the photo at its own aspect ratio, as small as covers the network's input;
-    where one side would be more than `WHOLE_MAX_ASPECT` times the input's, the photo is shrunk
-    further and the other side padded. detail: how many times as wide and high the same region is
-    shown; 1 is the published size. Raises ChoiceError for a name or a detail that there is not.
+    "crop" is the published preprocessing: the photo is resized (see `Resizing`) and its centre
+    cropped. "whole" shows the whole photo at its own aspect ratio, resized to cover the network's
+    input; where one side would exceed `WHOLE_MAX_ASPECT` times the input's, the photo is shrunk
+    further and its other side padded. detail: multiple of the published width and height at which
+    the same region is shown. Raises ChoiceError for an unknown view or detail.
     """
     check_view(view, detail)
     width, height = photo_size
@@ -190,7 +191,7 @@ def view_of(
 
 
 def check_view(view: str, detail: int) -> None:
-    """Raises ChoiceError for a view or a detail that there is not."""
+    """Raises ChoiceError for an unknown view or detail."""
     if detail not in DETAILS:
         raise ChoiceError(f"There is no detail {detail!r}. Choose one of: {_listed(DETAILS)}.")
     if view not in VIEWS:
@@ -202,7 +203,7 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def _centre_crop(width: int, height: int, preprocessing: Preprocessing) -> View:
-    # torchvision's CenterCrop and timm's CenterCropOrPad: whole pixels.
+    # As torchvision's CenterCrop and timm's CenterCropOrPad, which round to whole pixels.
     size = preprocessing.size.width_height
     resized = _resized(width, height, preprocessing)
     left, top = (
@@ -225,7 +226,7 @@ def _resized(width: int, height: int, preprocessing: Preprocessing) -> tuple[int
     if preprocessing.resizing == "cover" and not size.is_square:
         ratio = min(height / down, width / across)
         return round(width / ratio), round(height / ratio)
-    # torchvision's Resize: the long side cut down.
+    # torchvision's Resize, which rounds the long side down.
     short = max(across, down)
     if width <= height:
         return short, int(short * height / width)
@@ -243,13 +244,14 @@ def _whole(width: int, height: int, size: InputSize) -> View:
 
 
 def _edges(photo: int, start: float, end: float, cells: int) -> tuple[float, float]:
-    """Where the photo starts and ends along one axis, counted in cells from the first's centre."""
+    """Where the photo starts and ends along one axis, in cells from the centre of the first cell,
+    limited to cell centres."""
     low, high = ((edge - start) / (end - start) * cells - 0.5 for edge in (0, photo))
     return max(low, 0), min(high, cells - 1)
 
 
 def _interpolated(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """[cells, N] at every row that lies in [low, high], and at these two."""
+    """Values [cells, N] interpolated at every cell in [low, high], and at `low` and `high`."""
     at = np.clip(np.arange(len(values)), low, high)
     before = np.floor(at).astype(int)
     share = (at - before)[:, None]
@@ -259,8 +261,7 @@ def _interpolated(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def _interpolation(raster: int, photo: int, start: float, end: float, cells: int) -> np.ndarray:
     """Weights [raster, cells] of linear interpolation along one axis, 0 outside [start, end].
 
-    A raster pixel belongs to the inside if it covers any of the box, that is, of the photo's
-    pixels that [start, end] touches.
+    A raster pixel is inside if it overlaps any photo pixel that [start, end] overlaps.
     """
     step = photo / raster
     low = np.arange(raster, dtype=np.float64) * step

@@ -8,15 +8,13 @@ MAX_PIXELS = 48_800_000
 """Size of the largest picture that is decoded: a phone's 48 megapixels, 195 MB as RGB in Pillow."""
 
 MAX_REDUCED_PIXELS = 250_000_000
-"""Size of the largest picture that is decoded at a half of its size or less: a phone's 200
-megapixels."""
+"""Size of the largest picture that is decoded at a reduced size: a phone's 200 megapixels."""
 
 MAX_SIDE_PX = 65_500
-"""Longest side of a picture that is decoded. JPEG, which the page shows it as, has no more."""
+"""Longest side of a picture that is decoded. JPEG, as which the page shows it, allows no more."""
 
 LARGE_PIXELS = 12_000_000
-"""Size from which on a picture may fail to decode for lack of memory: decoders do not always say
-so."""
+"""From this size on, decoding may fail for lack of memory, which decoders do not always report."""
 
 DAMAGED = "The picture is damaged or incomplete and cannot be decoded."
 
@@ -36,7 +34,7 @@ EMPTY = "The picture is empty: it has no pixels."
 
 
 def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
-    """Raises ImageError for a picture that is too large, or has no pixels. most: pixels."""
+    """Raises ImageError for a picture of more than `most` pixels, too long a side, or no pixels."""
     if width * height > most or max(width, height) > MAX_SIDE_PX:
         raise ImageError(too_large(f"The picture has {width} x {height} pixels; it"))
     if width <= 0 or height <= 0:
@@ -44,7 +42,7 @@ def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
 
 
 def too_large(what: str) -> str:
-    """The sentence about a picture of too many pixels."""
+    """The message about a picture that is too large. what: its subject."""
     return (
         f"{what} is too large: up to {MAX_PIXELS / 1_000_000:.1f} million pixels are read "
         f"({MAX_REDUCED_PIXELS / 1_000_000:.0f} million of a JPEG, at a smaller size), "

@@ -1,4 +1,4 @@
-"""A photo as a network's input: the step of an examination that needs no network."""
+"""Turns a photo into a network's input: the step of an examination that needs no network."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedInput:
-    """A photo as networks with the same preprocessing see it. The photo itself is not needed for a
-    pass.
+    """A photo as networks with the same preprocessing see it, which is all that a forward pass
+    needs.
 
-    batch: the network's input, float32 [1, C, height, width], at `detail` times its size.
+    batch: the network's input, float32 [1, C, height, width], at `detail` times its own size.
     """
 
     geometry: View
@@ -31,9 +31,9 @@ class PreparedInput:
 def prepare(
     photo: Image.Image, preprocessing: Preprocessing, view: ViewName = "crop", detail: int = 1
 ) -> PreparedInput:
-    """An RGB photo as a network's input: the part of `examine` that takes one core.
+    """Turns an RGB photo into a network's input: the part of `examine` that uses one core.
 
-    Raises ChoiceError for a view or a detail that there is not.
+    Raises ChoiceError for an unknown view or detail.
     """
     geometry = view_of(photo.size, preprocessing, view, detail)
     return PreparedInput(geometry, view, detail, geometry.batch(photo, preprocessing))
@@ -42,6 +42,6 @@ def prepare(
 def prepare_pixels(
     pixels: np.ndarray, geometry: View, view: ViewName, detail: int, preprocessing: Preprocessing
 ) -> PreparedInput:
-    """`prepare` where the photo is elsewhere: pixels are what `View.picture` gives of it, uint8
+    """`prepare` for a photo that was resized elsewhere. pixels: the result of `View.picture`, uint8
     [height, width, 3]."""
     return PreparedInput(geometry, view, detail, normalised(pixels, preprocessing))

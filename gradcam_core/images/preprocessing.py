@@ -1,4 +1,4 @@
-"""How published weights want a photo: its size, its crop, and how its values are normalised."""
+"""The input that published weights expect: its size, its crop, and its normalisation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ResizablePhoto(Protocol):
-    """What a view needs of an RGB photo, a Pillow image or one that is elsewhere."""
+    """What a view needs of an RGB photo: a Pillow image, or a photo held elsewhere."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -31,19 +31,20 @@ class ResizablePhoto(Protocol):
 
 
 LEAST_SIDE_PX, MOST_SIDE_PX = 8, 2048
-"""Of a network's input, as people give it."""
+"""Limits for a side of a network's input that people give."""
 
 
 class InputSize(NamedTuple):
-    """Of a network's input in pixels: height first, as in timm and PyTorch. Pillow and `View` have
-    the width first: see `width_height`."""
+    """Size of a network's input in pixels, height first, as in timm and PyTorch. Pillow and `View`
+    have the width first: see `width_height`."""
 
     height: int
     width: int
 
     @classmethod
     def of(cls, given: Any) -> InputSize:
-        """From 224, the side of a square; "256x128"; or (256, 128). Raises ValueError."""
+        """Reads 224, the side of a square; "256x128"; or (256, 128), height first. Raises
+        ValueError for anything else."""
         if isinstance(given, str) and re.fullmatch(r"[0-9]+([xX×][0-9]+)?", given):
             given = [int(side) for side in re.split("[xX×]", given)]
         sides = list(given) if isinstance(given, list | tuple) else [given]
@@ -63,18 +64,19 @@ class InputSize(NamedTuple):
 
 
 Resizing = Literal["cover", "short side", "stretch", "fit"]
-"""What a photo is resized to before the crop. "cover": as small as the input's sides over the crop
-share allow, as timm does; "short side": its short side to the input's long one over the crop share,
-as torchvision does, which is the same for a square; "stretch": to the input's sides over the crop
-share, whatever its aspect ratio is; "fit": as large as these sides allow, and padded."""
+"""How a photo is resized before the crop. The target is the input's size divided by the crop share.
+"cover": the smallest size that covers the target, as in timm. "short side": the photo's short side
+becomes the target's long side, as in torchvision, which is the same for a square. "stretch": the
+target itself, whatever the photo's aspect ratio. "fit": the largest size inside the target, then
+padded."""
 
 CROP_MODES: dict[str, Resizing] = {"center": "cover", "squash": "stretch", "border": "fit"}
-"""How timm calls them."""
+"""timm's names for them."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How published weights want their input: timm's data configuration, as far as it matters."""
+    """The input that published weights expect: what matters of timm's data configuration."""
 
     size: InputSize
     crop_share: float  # sides of the crop over those of the resized photo, see `Resizing`
@@ -85,8 +87,8 @@ class Preprocessing:
 
     @classmethod
     def from_timm(cls, config: dict) -> Preprocessing:
-        """From what `timm.data.resolve_data_config` gives. Raises ValueError for a crop mode that
-        is not known."""
+        """From the result of `timm.data.resolve_data_config`. Raises ValueError for an unknown crop
+        mode."""
         mode = config.get("crop_mode") or "center"
         if mode not in CROP_MODES:
             raise ValueError(f"crop_mode is {mode!r}, and only {', '.join(CROP_MODES)} will do")
@@ -102,8 +104,8 @@ class Preprocessing:
 
     @classmethod
     def from_torchvision(cls, transforms: Any) -> Preprocessing:
-        """From the transforms that come with torchvision's weights of a classifier. Raises
-        ValueError if they do what cannot be followed, see `crop_from`."""
+        """From the transforms of a torchvision classifier's weights. Raises ValueError if
+        `crop_from` does not support their sizes."""
         size = InputSize(transforms.crop_size[0], transforms.crop_size[-1])
         share, resizing = crop_from(size, transforms.resize_size)
         return cls(
@@ -121,8 +123,8 @@ class Preprocessing:
         return len(self.mean)
 
     def for_channels(self, channels: int) -> Preprocessing:
-        """The same for a network that has another number of them: grey levels are normalised as RGB
-        is on average."""
+        """The same for a network with so many channels. If these differ from `self.channels`, each
+        has the average mean and standard deviation."""
         if channels == self.channels:
             return self
         mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
@@ -130,14 +132,15 @@ class Preprocessing:
 
 
 def crop_from(size: InputSize, resized: Sequence[int]) -> tuple[float, Resizing]:
-    """The crop share and the kind of resizing where a photo's short side becomes resized[0], or its
-    sides become resized (height, width), and this size is cut from the middle. Raises ValueError
-    where the crop is larger, or not of the same aspect ratio."""
+    """(crop share, kind of resizing) for a crop of this size from the centre of a resized photo.
+
+    resized: (short side,), or (height, width) of a photo that is stretched. Raises ValueError if
+    the crop is larger than that, or has another aspect ratio."""
     is_stretched = len(resized) == 2
     if size.is_square and not is_stretched:
         return size.height / resized[0], "cover"
     sides = size if is_stretched else (max(size),)
-    # A little less, so that no rounding makes the photo a pixel smaller.
+    # A little less, so that rounding does not make the resized photo a pixel smaller.
     share = math.nextafter(min(map(operator.truediv, sides, resized)), 0)
     if share >= 1 or [math.floor(side / share) for side in sides] != list(resized):
         raise ValueError(
@@ -148,8 +151,8 @@ def crop_from(size: InputSize, resized: Sequence[int]) -> tuple[float, Resizing]
 
 
 def normalised(picture: np.ndarray, preprocessing: Preprocessing) -> Tensor:
-    """A network's input from pixels: uint8 [height, width, 3] -> float32 [1, channels,
-    height, width]. See `View.batch` in `geometry`."""
+    """Normalises the pixels of a network's input: uint8 [height, width, 3] -> float32 [1, channels,
+    height, width]. See `geometry.View.batch`."""
     import torch
 
     if preprocessing.channels == 1:

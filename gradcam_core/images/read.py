@@ -1,4 +1,4 @@
-"""Untrusted picture data to an upright RGB picture, or an `ImageError` that a person can read."""
+"""Turns untrusted picture data into an upright RGB picture, or an `ImageError` for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Decoded
 
 
 def read_image(photo: Photo) -> Image.Image:
-    """The picture as upright 8-bit RGB, at its own size.
+    """The picture as upright 8-bit RGB, at its own size or reduced to at most `MAX_PIXELS`.
 
     photo: a path, the bytes of a file, a PIL image, an array [H, W], [H, W, 3] or [H, W, 4] of real
     numbers, or the result of `read_picture`. The EXIF orientation is applied, transparency is
@@ -38,8 +38,8 @@ def read_image(photo: Photo) -> Image.Image:
     range. Colour profiles are ignored, as in the networks' training. A PIL image that is already
     upright RGB is returned itself.
 
-    Raises ImageError if it is not a picture, is damaged, or has more than `MAX_PIXELS` or
-    `MAX_SIDE_PX`.
+    Raises ImageError if it is not a picture, is damaged, or is larger than
+    `gradcam_core.images.limits` allows.
     """
     return read_picture(photo).image
 
@@ -106,7 +106,7 @@ def _decode(opened: Open, window: Window | None) -> Decoded:
 
 
 def _is_blank(picture: Image.Image) -> bool:
-    """Whether all of it has one colour."""
+    """Whether the whole picture has one colour."""
     width, height = picture.size
     places = [(width * x // 8, height * y // 8) for x in range(8) for y in range(8)]
     if len({picture.getpixel(place) for place in places}) > 1:
@@ -135,7 +135,7 @@ def _from_array(values: np.ndarray, window: Window | None) -> Decoded:
         values = values.astype(np.uint8) * np.uint8(255)
     if values.dtype == np.uint8:
         return upright_rgb(Image.fromarray(values), window)
-    if dtype.itemsize > 8:  # longer than any file has them
+    if dtype.itemsize > 8:  # no file has longer numbers
         values = values.astype(np.float64)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     alpha = values[:, :, 3] if values.ndim == 3 and values.shape[2] == 4 else None

@@ -1,7 +1,7 @@
-"""Reading untrusted pictures in child processes, within bounds on time and memory.
+"""Reads untrusted pictures in child processes, within limits on time and memory.
 
-A process pool of our own, because a general one (`pebble`) has no bound on memory, takes pictures
-back pickled, and imports the program's main module in every child; see docs/decisions.md.
+The process pool is our own, because a general one (`pebble`) does not limit memory, returns
+pictures pickled, and imports the program's main module in every child; see docs/decisions.md.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from gradcam_core.images.limits import DAMAGED
 from gradcam_core.system.child_process import start_child
 
 READER_COUNT = 2
-"""Pictures that are decoded at the same time."""
+"""How many pictures are decoded at the same time."""
 
 DECODE_TIMEOUT_S = 15.0
-"""Time limit for one picture by the clock, however little CPU time it had."""
+"""Time limit for one picture by the clock, however little CPU time it got."""
 
 TOO_LONG = "The picture takes too long to decode. Save it again, as JPEG or PNG, and try once more."
 
@@ -38,7 +38,7 @@ ENDED = (
     "Try once more."
 )
 
-_KILLED = -9  # the status of what the kernel or a person has ended
+_KILLED = -9  # status of a process that the kernel or a person has killed
 
 _NOT_STARTED = (
     "The process that decodes pictures could not be started ({why}). The machine may lack memory, "
@@ -46,11 +46,11 @@ _NOT_STARTED = (
 )
 
 _PPM_HEADER_LINES = 3
-_BAND_BYTES = 8 * 2**20  # of a picture that are held twice
+_BAND_BYTES = 8 * 2**20  # part of a received picture that is in memory twice
 
 _SETTINGS = {
-    "OPENBLAS_NUM_THREADS": "1",  # each takes memory, and nothing here multiplies
-    "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what is freed of a picture is free for the next step
+    "OPENBLAS_NUM_THREADS": "1",  # each thread takes memory, and decoders multiply no matrices
+    "MALLOC_MMAP_THRESHOLD_": str(2**20),  # so that freed memory can be used by the next step
 }
 
 
@@ -62,14 +62,14 @@ class _LostError(Exception):
 
 
 class Reader:
-    """A child process that decodes one picture at a time; started again where one has ended it."""
+    """A child process that decodes one picture at a time, and is restarted if a picture ends it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
 
     def start(self) -> subprocess.Popen[bytes]:
-        """The child process, in which pictures can be decoded a moment later."""
+        """Starts the child process unless it runs; it can decode a moment later. Raises OSError."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
             self._is_ready = False
@@ -78,25 +78,25 @@ class Reader:
         return self._process
 
     def stop(self) -> int | None:
-        """Ends the child process. -> its status, negative for the signal that ended it."""
+        """Ends the child process. -> its exit status, -N if signal N ended it; None if none ran."""
         process, self._process = self._process, None
         if process is None:
             return None
         process.kill()
         for pipe in (process.stdin, process.stdout):
             assert pipe
-            with suppress(BrokenPipeError):  # part of a picture was still to be sent
+            with suppress(BrokenPipeError):  # part of a picture was not sent yet
                 pipe.close()
         return process.wait()
 
     def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
-        """As `read_isolated`."""
+        """`read_isolated` in this child process."""
         return self.read_picture(photo).image
 
     def read_picture(
         self, photo: str | os.PathLike[str] | bytes, window: Window | None = None
     ) -> Decoded:
-        """As `read_picture_isolated`."""
+        """`read_picture_isolated` in this child process."""
         try:
             process = self.start()
         except OSError as error:
@@ -130,7 +130,7 @@ class Reader:
             watch.cancel()
         if is_spent:
             self.stop()
-            with suppress(OSError):  # of which the next picture says so
+            with suppress(OSError):  # the next picture reports it
                 self.start()  # while nobody waits for it
         if isinstance(answer, ImageError):
             raise answer
@@ -138,8 +138,8 @@ class Reader:
 
 
 def _log_crash(status: int | None) -> None:
-    """What decoders write to their standard error is of pictures, and is not kept; that one of them
-    has crashed is for whoever runs this."""
+    """Logs that a decoder has crashed, for whoever runs this. What decoders print is not kept, as
+    it may quote the picture."""
     crashes = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP")
     names = {-int(number): name for name in crashes if (number := getattr(signal, name, None))}
     if status in names:
@@ -149,8 +149,8 @@ def _log_crash(status: int | None) -> None:
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
-    """So that the two processes need not take turns for every 64 KB of a picture."""
-    with suppress(ImportError, AttributeError, OSError):  # Linux has it, up to a bound of its own
+    """Enlarges a pipe, so that the processes need not take turns every 64 KB of a picture."""
+    with suppress(ImportError, AttributeError, OSError):  # only Linux has it, up to a limit
         import fcntl
 
         assert pipe
@@ -174,7 +174,7 @@ def _line(**request: object) -> bytes:
 
 
 def _receive(answers: IO[bytes]) -> tuple[Decoded | ImageError, bool]:
-    """The picture, or what is wrong with it; and whether the next one needs a new process."""
+    """The picture or what is wrong with it, and whether the next picture needs a new process."""
     answer = _next_answer(answers)
     if "fault" in answer:
         log.error("A picture could not be decoded because of a fault: %s", answer["fault"])
@@ -212,7 +212,7 @@ def _next_answer(answers: IO[bytes]) -> dict[str, Any]:
 
 
 class Readers:
-    """Several readers, for any number of threads. Their processes end with this one."""
+    """A pool of readers for any number of threads. Their processes end with this one."""
 
     def __init__(self, count: int = READER_COUNT) -> None:
         self._all = [Reader() for _ in range(count)]
@@ -222,24 +222,24 @@ class Readers:
         atexit.register(self.stop)
 
     def start(self) -> None:
-        """Start the child processes, so that the first picture need not wait for one."""
+        """Starts the child processes, so that the first picture need not wait for one."""
         for reader in self._all:
             reader.start()
 
     def stop(self) -> None:
-        """End the child processes; those that work on a picture, too."""
+        """Ends the child processes, even those that are decoding a picture."""
         for reader in self._all:
             reader.stop()
         atexit.unregister(self.stop)
 
     def read(self, photo: str | os.PathLike[str] | bytes) -> Image.Image:
-        """As `read_isolated`."""
+        """`read_isolated` in the first child process that is free."""
         return self.read_picture(photo).image
 
     def read_picture(
         self, photo: str | os.PathLike[str] | bytes, window: Window | None = None
     ) -> Decoded:
-        """As `read_picture_isolated`."""
+        """`read_picture_isolated` in the first child process that is free."""
         reader = self._free.get()
         try:
             return reader.read_picture(photo, window)
@@ -252,7 +252,7 @@ _readers_lock = threading.Lock()
 
 
 def _shared() -> Readers:
-    """The readers of this process, made when they are first needed."""
+    """The readers of this process, created at the first call."""
     global _readers
     with _readers_lock:
         if _readers is None:
@@ -261,17 +261,17 @@ def _shared() -> Readers:
 
 
 def start_readers() -> Readers:
-    """The readers of this process, started, so that the first picture need not wait for one."""
+    """Starts the readers of this process, so that the first picture need not wait for one."""
     readers = _shared()
     readers.start()
     return readers
 
 
 def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
-    """What `read_image` gives for a path or the bytes of a file, decoded in a child process.
+    """`read_image` for a path or the bytes of a file, decoded in a child process.
 
-    A picture takes at most `MEMORY_LIMIT_BYTES` and `CPU_LIMIT_S` of `decoder_process` there, and
-    a decoder that crashes ends only that process. Raises ImageError, also where a bound is met.
+    There, a picture may take at most `MEMORY_LIMIT_BYTES` and `CPU_LIMIT_S` of `decoder_process`,
+    and a decoder that crashes ends only that process. Raises ImageError, also above a limit.
     """
     return _shared().read_picture(photo).image
 
@@ -279,5 +279,5 @@ def read_isolated(photo: str | os.PathLike[str] | bytes) -> Image.Image:
 def read_picture_isolated(
     photo: str | os.PathLike[str] | bytes, window: Window | None = None
 ) -> Decoded:
-    """What `read_picture` gives, decoded as `read_isolated` does."""
+    """`read_picture`, decoded in a child process like `read_isolated`."""
     return _shared().read_picture(photo, window)

@@ -1,4 +1,4 @@
-"""BMP that Pillow takes for another one, or does not know (BITMAPINFOHEADER and its successors)."""
+"""BMP files that Pillow misreads or does not support (BITMAPINFOHEADER and its successors)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from gradcam_core.images.limits import INCOMPLETE, check_size
 from gradcam_core.upstream import give_palette
 
 UNKNOWN = tuple(f"Unsupported BMP {what}" for what in ("bitfields", "pixel depth", "compression"))
-"""How Pillow begins what it says of them."""
+"""The beginnings of Pillow's messages about BMPs that it does not support."""
 
-_FILE_HEAD_BYTES = 14  # before the bitmap's own head; a DIB has none
+_FILE_HEAD_BYTES = 14  # before the bitmap's own header; a DIB has none
 _OLD_HEAD_BYTES = 12
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 _BITS = {"1": 1, "L": 8}
 
 _BITFIELDS = (3, 6)  # compressions; the second has transparency
-_ALPHA_HEAD_BYTES = 56  # of a head that has a mask for it
+_ALPHA_HEAD_BYTES = 56  # of a header that has a mask for alpha
 _BAND_PIXELS = 2**20
 
 
 def mend_palette(image: Image.Image, file: IO[bytes]) -> None:
-    """Have Pillow read an opened BMP whose palette has greys alone with the bits that it has."""
+    """Makes Pillow read an opened BMP with its own number of bits, which Pillow gets wrong if the
+    palette has only greys."""
     place = file.tell()
     file.seek(0)
     head = file.read(_FILE_HEAD_BYTES + 40)
@@ -42,19 +43,19 @@ def mend_palette(image: Image.Image, file: IO[bytes]) -> None:
 
 
 def show_if_clear(image: Image.Image) -> None:
-    """Make an RGBA picture opaque of which nothing could be seen: programs leave the bytes for the
-    opacity zero. Browsers do the same."""
+    """Makes a fully transparent RGBA picture opaque, as browsers do: some programs leave the alpha
+    bytes at zero."""
     image.load()
     if image.getchannel("A").getextrema() == (0, 0):
         image.putalpha(255)
 
 
 def with_bitfields(file: IO[bytes]) -> Image.Image:
-    """One whose colours are in any bits of 16 or 32, as RGB or RGBA. Raises ImageError for any
-    other, and for one that is cut off, and UnidentifiedImageError for no BMP."""
+    """A BMP of 16 or 32 bits a pixel with bit masks for its colours, as RGB or RGBA. Raises
+    ImageError for other kinds and a file that is cut off, UnidentifiedImageError for no BMP."""
     file.seek(0)
     head = file.read(_FILE_HEAD_BYTES + _ALPHA_HEAD_BYTES)
-    if not head.startswith(b"BM"):  # its length alone has made it look like a bitmap without one
+    if not head.startswith(b"BM"):  # its first number made it look like a DIB
         raise UnidentifiedImageError
     head = head.ljust(_FILE_HEAD_BYTES + 56, b"\0")
     start, size, width, height = struct.unpack_from("<IIii", head, 10)

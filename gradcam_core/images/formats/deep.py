@@ -1,4 +1,4 @@
-"""HEIC and AVIF of 10 and 12 bits a colour: their own levels, which Pillow makes 8 bits of."""
+"""HEIC and AVIF of 10 and 12 bits a channel: reads all bits, which Pillow reduces to 8."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gradcam_core.images.limits import check_size
 from gradcam_core.images.pixels.brightness import as_picture, raster_of
 
 _QUARTER = 64  # of 256 levels
-_HEAD_BYTES = 2**16  # in which the properties of the picture are
+_HEAD_BYTES = 2**16  # of the file, with the properties of the picture
 _AV1_CONFIG = b"av1C"
 _HIGH, _TWELVE = 0x40, 0x20  # bits of its third byte (AV1 in ISOBMFF, section 2.3.3)
 
 
 def depth_of(image: Image.Image, file: IO[bytes]) -> int:
-    """Bits of a colour in a file that Pillow has opened; 8 of any that is neither HEIC nor AVIF."""
+    """Bits per channel of a file that Pillow has opened; 8 if it is neither HEIC nor AVIF."""
     if image.format == "HEIF":
         return int(image.info.get("bit_depth") or 8)
     if image.format != "AVIF":
@@ -30,9 +30,9 @@ def depth_of(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def in_own_levels(image: Image.Image, file: IO[bytes], window: Window | None) -> Decoded | None:
-    """What is shown of more than 8 bits, where the upper 8 are not all: through a window, and of a
-    picture that spans little of the full range. None for any other. Raises ImageError, and whatever
-    the decoders do."""
+    """Reads a picture of more than 8 bits where the upper 8 do not suffice: through a window, and
+    if it spans little of the full range. None for any other. Raises ImageError, and whatever the
+    decoders raise."""
     bits = depth_of(image, file)
     if bits <= 8 or (window is None and not spans_little(image)):
         return None
@@ -41,17 +41,17 @@ def in_own_levels(image: Image.Image, file: IO[bytes], window: Window | None) ->
     check_size(values.shape[1], values.shape[0])
     full = 2**bits - 1
     colours, alpha = with_alpha_apart(values)
-    if alpha is not None:  # which a raster has in its type's full range
+    if alpha is not None:  # a raster wants it over the full range of its type
         alpha = np.minimum(alpha.astype(np.uint32) * 0xFFFF // full, 0xFFFF).astype(np.uint16)
     raster = raster_of(colours, alpha, full=(0.0, float(full)))
     decoded = as_picture(raster, window, image.getexif().get(ExifTags.Base.Orientation, 1))
-    del owner  # whose memory the values are in until now
+    del owner  # it had to live until here, as the values are in its memory
     return decoded
 
 
 def spans_little(image: Image.Image) -> bool:
     """Whether the colours of an opened picture span less than a quarter of the full range, or
-    Pillow gives more than 8 bits of them."""
+    Pillow has read more than 8 bits."""
     image.load()
     extrema = image.convert(image.mode).getextrema()
     if not isinstance(extrema[0], tuple):
@@ -62,7 +62,7 @@ def spans_little(image: Image.Image) -> bool:
 
 
 def with_alpha_apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """[H, W] or [H, W, 1 to 4] -> colours [H, W] or [H, W, 3], and transparency [H, W] or None."""
+    """[H, W] or [H, W, 1 to 4] -> colours [H, W] or [H, W, 3], and alpha [H, W] or None."""
     if values.ndim == 2:
         return values, None
     count = values.shape[2]

@@ -1,4 +1,4 @@
-"""How many frames or pictures a file has besides the one that is shown."""
+"""The notice that a file has several frames or pictures, of which one is shown."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import IO
 from PIL import Image
 
 MAX_FRAMES = 10_000
-"""Frames of a GIF that are counted; of more it is said that there are more."""
+"""How many frames are stated at most, and counted in a GIF."""
 
 _THUMBNAIL = "Thumbnail"  # in the name of a kind of picture in an MPO
 _UNDEFINED = "Undefined"
 _PARTS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"urn:com:apple:photo:", b"depthmap")
 _HEAD_BYTES = 2**16
-_GIF_BLOCKS = 300_000  # that are looked at
+_GIF_BLOCKS = 300_000  # read at most
 
 
 def frames_notice(image: Image.Image, file: IO[bytes]) -> str:
-    """What to say of a file that Pillow has opened; empty if it has one picture."""
+    """The notice about a file that Pillow has opened; "" if it has one picture."""
     kind, count = _COUNTS.get(image.format or "", (_animation, _frames))
     frames = count(image, file)
     if frames <= 1:
         return ""
-    shown = image.tell() + 1  # of HEIC, which may name another one as its main picture
+    shown = image.tell() + 1  # a HEIC may name any picture as its main one
     which = "the first one" if shown == 1 else f"its main one, number {shown:,},"
     return kind(f"{frames:,}" if frames <= MAX_FRAMES else f"more than {MAX_FRAMES:,}", which)
 
@@ -45,7 +45,7 @@ def _one(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def _of_mpo(image: Image.Image, file: IO[bytes]) -> int:
-    """Those that are no smaller copies of another one."""
+    """The number of pictures that are neither a smaller copy nor a part of another one."""
     entries = getattr(image, "mpinfo", {}).get(0xB002, [])
     kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
     return sum(
@@ -56,8 +56,8 @@ def _of_mpo(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def _is_part(size: tuple[int, int], file: IO[bytes], number: int) -> bool:
-    """Whether a picture of an MPO only adds to the first one, of this size: its brightness (a gain
-    map, as phones write it: Ultra HDR, ISO 21496-1), or its depth."""
+    """Whether picture `number` of an MPO only adds to the first one, of this size: its brightness
+    (a gain map, as phones write it: Ultra HDR, ISO 21496-1), or its depth."""
     place = file.tell()
     try:
         file.seek(0)
@@ -66,14 +66,14 @@ def _is_part(size: tuple[int, int], file: IO[bytes], number: int) -> bool:
         file.seek(part.offset)  # type: ignore[attr-defined]  # of an MPO
         head = file.read(_HEAD_BYTES)
         return part.size != size or any(name in head for name in _PARTS)
-    except Exception:  # of what is cut off almost anything
+    except Exception:  # Pillow raises almost anything for a file that is cut off
         return True  # there is no picture
     finally:
         file.seek(place)
 
 
 def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
-    """By its blocks (GIF89a, section 12): Pillow would go through all frames."""
+    """Counts frames by the file's blocks (GIF89a, section 12): Pillow would decode all of them."""
     place = file.tell()
     try:
         file.seek(10)
@@ -98,7 +98,7 @@ def _of_gif(image: Image.Image, file: IO[bytes]) -> int:
             if frames > MAX_FRAMES:
                 break
         return max(1, frames)
-    except (IndexError, ValueError, OSError):  # it is cut off, of which the decoder has to say
+    except (IndexError, ValueError, OSError):  # cut off, which the decoder reports
         return max(1, frames)
     finally:
         file.seek(place)
@@ -109,5 +109,5 @@ _COUNTS: dict[str, tuple[Callable[[str, str], str], _Count]] = {
     "GIF": (_animation, _of_gif),
     "MPO": (_collection, _of_mpo),
     "HEIF": (_collection, _frames),
-    "TIFF": (_collection, _one),  # for the reader of TIFF to say
+    "TIFF": (_collection, _one),  # the TIFF reader has a notice of its own
 }

@@ -1,4 +1,4 @@
-"""Which kind of JPEG it is that Pillow does not read (ITU-T T.81, table B.1; T.87 for JPEG-LS)."""
+"""Names the kinds of JPEG that Pillow cannot read (ITU-T T.81, table B.1; T.87 for JPEG-LS)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _JPEG_LS = 0xF7
 
 
 def kind_of_jpeg(file: IO[bytes]) -> str:
-    """ "a JPEG of 12 bits a colour"; "" if the file is no JPEG, or does not say."""
+    """The kind of a JPEG that Pillow cannot read, such as "a JPEG of 12 bits a colour"; "" if the
+    file is no JPEG, or of an ordinary kind."""
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
         return ""

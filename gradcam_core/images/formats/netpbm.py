@@ -1,4 +1,4 @@
-"""Netpbm pictures and PFM: those of 8 bits by Pillow, numbers of more bits here."""
+"""Netpbm pictures and PFM. Pillow reads 8-bit PNM; PAM, PFM and more bits are read here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COMMENT = re.compile(rb"#[^\n]*")
 
 
 def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """Raises ImageError."""
+    """The first picture of a file. Raises ImageError."""
     try:
         raster = _raster(file)
     except MemoryError:
@@ -53,7 +53,7 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
 
 
 def _is_followed(file: IO[bytes]) -> bool:
-    """Whether another picture comes behind the first one, where its end is known (pnm(5))."""
+    """Whether another picture follows the first one (pnm(5)); False if its end is not known."""
     file.seek(0)
     found = _PNM.match(file.read(_HEAD_BYTES))
     if found is None or found[1] not in (b"P5", b"P6"):
@@ -65,7 +65,8 @@ def _is_followed(file: IO[bytes]) -> bool:
 
 
 def _raster(file: IO[bytes]) -> Raster | None:
-    """None for a picture of levels of 8 bits, or a head that is not understood."""
+    """The values of a picture; None for PNM of 8 bits, or a header that is not understood, which
+    are left to Pillow. Raises ImageError."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if found := _PNM.match(head):
@@ -97,14 +98,14 @@ def _raster(file: IO[bytes]) -> Raster | None:
 
 
 def _plain(file: IO[bytes], start: int, shape: tuple[int, int, int], highest: int) -> Raster:
-    """Numbers written as text."""
+    """Reads numbers written as text. shape: (height, width, samples). highest: that of white."""
     file.seek(start)
     text = _COMMENT.sub(b"", file.read())
     count = shape[0] * shape[1] * shape[2]
     if len(text) < 2 * count - 1:
         raise ImageError(DAMAGED)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # where it is not all numbers
+        warnings.simplefilter("error", DeprecationWarning)  # issued for text that is no number
         values = np.fromstring(text, np.uint16, sep=" ")
     if len(values) < count:
         raise ImageError(DAMAGED)
@@ -121,7 +122,8 @@ def _binary(
     highest: int | None,
     is_upward: bool = False,
 ) -> Raster:
-    """shape: (height, width, samples). is_upward: whether the lowest row is the first."""
+    """Reads binary numbers. shape: (height, width, samples). stored: their dtype. highest: that of
+    white; None if there is no such. is_upward: whether the first row is the lowest."""
     height, width, samples = shape
     row_bytes = width * samples * np.dtype(stored).itemsize
     rows = max(1, _BLOCK_VALUES // (width * samples))
@@ -139,7 +141,7 @@ def _binary(
             values = np.frombuffer(data, stored).reshape(count, width, samples).astype(dtype)
             values = values[::-1] if is_upward else values
             colour = values[:, :, :3] if colours == 3 else values[:, :, 0]
-            # Its share, of the most that the type has.
+            # A block wants alpha over the full range of its type.
             alpha = (
                 values[:, :, -1] * (full_range(dtype)[1] / (highest or 1)) if has_alpha else None
             )

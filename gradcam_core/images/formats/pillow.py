@@ -1,4 +1,4 @@
-"""Formats that Pillow reads: photos and graphics of 8 bits per channel, most of all."""
+"""Formats that Pillow reads: mostly photos and graphics of 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ from gradcam_core.images.pixels.upright_rgb import (
 )
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF", "PPM")
-"""Formats that are decoded, by Pillow's names. It knows three dozen more, which are rare; one of
-them, EPS, starts a program."""
+"""Supported formats, by Pillow's names. Pillow knows three dozen more, which are rare; one of them,
+EPS, starts a program."""
 
 _NO_FORMAT = (
     "This is not a picture in a format that can be read (JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF …)."
@@ -63,16 +63,16 @@ _JPEG_HEAD = b"\xff\xd8"
 _BEGINNINGS = (b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"\x89PNG")
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"avif", b"avis")
-"""Of files in HEIC and AVIF (ISO/IEC 23008-12, annex B; AV1 Image File Format, section 6)."""
+"""Brands of HEIC and AVIF (ISO/IEC 23008-12, annex B; AV1 Image File Format, section 6)."""
 
 
 class UnknownFormatError(ImageError):
-    """It is in no format that Pillow is let read."""
+    """The file is in none of the `FORMATS`."""
 
 
 @cache
 def _register_heif() -> None:
-    """Teach Pillow the format of iPhones' photos."""
+    """Teaches Pillow HEIC, the format of iPhone photos."""
     from pi_heif import register_heif_opener
 
     register_heif_opener()
@@ -85,8 +85,8 @@ def decode(
 ) -> Decoded:
     """The first frame of a file, upright.
 
-    sixteen_bits: called with the picture before its orientation is applied; gives what is shown of
-    values that Pillow has not kept, or None. Raises ImageError.
+    sixteen_bits: called with the opened picture and the window; gives the picture with the bits
+    that Pillow drops, or None to use Pillow's. Raises ImageError.
     """
     _register_heif()
     with warnings.catch_warnings():
@@ -132,7 +132,7 @@ def decode(
 
 
 def _resolution(image: Image.Image) -> tuple[float, float]:
-    """How many pixels fit into a length across and down, by the file."""
+    """Pixels per unit of length by the file, (across, down); (1, 1) if it does not say."""
     for name in ("dpi", "resolution", "aspect", "jfif_density"):
         with suppress(KeyError, TypeError, ValueError):
             across, down = map(float, image.info[name])
@@ -141,7 +141,7 @@ def _resolution(image: Image.Image) -> tuple[float, float]:
 
 
 def _begins_as_known(file: IO[bytes]) -> bool:
-    """Whether it begins as a format that is read, so that what follows must be damaged."""
+    """Whether the file begins like a supported format, so that the rest must be damaged."""
     file.seek(0)
     head = file.read(12)
     return head.startswith(_BEGINNINGS) or (head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS)
@@ -151,7 +151,7 @@ def _opened(file: IO[bytes]) -> Image.Image:
     try:
         return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
-        # Pillow means all of a picture. Of a JPEG less may be decoded.
+        # Pillow's limit assumes full size, but a JPEG can be decoded at a reduced size.
         file.seek(0)
         if file.read(2) != _JPEG_HEAD:
             raise
@@ -164,7 +164,8 @@ def _opened(file: IO[bytes]) -> Image.Image:
 
 
 def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | None) -> Decoded:
-    """At less than its size. Raises whatever Pillow and the decoders do, and ImageError."""
+    """The picture at a reduced size. Raises ImageError, and whatever Pillow and the decoders
+    raise."""
     size = image.size
     if draft(image, scale):
         return _with_notice(upright_rgb(image, window, is_ours=True), size, scale)
@@ -177,24 +178,25 @@ def _reduced(image: Image.Image, file: IO[bytes], scale: int, window: Window | N
         picture = averaged(size, scale, bands, _each_converted)
     else:
         picture = averaged(size, scale, bands_in_pillow(image), conversion(image))
-        image.close()  # gives its pixels back at once
+        image.close()  # frees its pixels at once
     return _with_notice(in_window(upright(picture, orientation), window, bits), size, scale)
 
 
 def _reduced_webp(file: IO[bytes], webp: WebP, window: Window | None) -> Decoded:
-    """Pillow cannot open so large a one: it takes the memory for all of it at once."""
+    """A WebP at a reduced size. Pillow cannot open it, as it allocates all of its pixels at once.
+    Raises ImageError, and whatever the decoders raise."""
     if is_available() and not webp.is_animated:
         scale = scale_of_webp(webp)
         values = decode_scaled(file, smaller(webp.size, scale))
         picture = converted(Image.fromarray(values))
-        del values  # whose memory turning it may need
+        del values  # turning the picture may need their memory
     else:
         scale = scale_of_whole("WEBP", webp.size)
         bands = bands_of("WEBP", file)
         assert bands
         picture = averaged(webp.size, scale, bands, _each_converted)
     exif = Image.Exif()
-    with suppress(Exception):  # of EXIF data almost anything
+    with suppress(Exception):  # damaged EXIF data raises almost anything
         exif.load(webp.exif)
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     return _with_notice(in_window(upright(picture, orientation), window), webp.size, scale)

@@ -1,4 +1,5 @@
-"""PNG: by Pillow, without texts and remarks that it refuses, and in 16 bits where those matter."""
+"""PNG: read by Pillow without the optional chunks that it would refuse, or where 16 bits matter, by
+imagecodecs."""
 
 from __future__ import annotations
 
@@ -19,10 +20,10 @@ from gradcam_core.images.limits import DAMAGED, LARGE_PIXELS, check_size
 from gradcam_core.images.pixels.brightness import Raster, as_picture, raster_of
 
 MAX_TEXT_BYTES = 2**19
-"""Size of a text or colour profile, unpacked, above which it is left out: nothing in it is used."""
+"""Unpacked size above which a text or colour profile is left out. None of them is used."""
 
 MAX_TEXTS_BYTES = 2**23
-"""Size of all of them together that are not left out."""
+"""Unpacked size of all texts and profiles together above which further ones are left out."""
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _OPTIONAL = (
@@ -39,7 +40,7 @@ _OPTIONAL = (
 )
 
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"pHYs": 9, b"sRGB": 1, b"acTL": 8, b"fcTL": 26}
-"""Of what is in chunks that Pillow reads."""
+"""Lengths in bytes of the content of chunks that Pillow reads."""
 
 _APPLES = (
     "This is a PNG as Xcode packs it into apps for iPhones (CgBI), which is not supported. Save "
@@ -53,9 +54,9 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # samples of a pixel, by colour type
 
 @dataclass(frozen=True)
 class _Chunks:
-    """What the chunks say. kept: (begin, end) of the parts of the file without large texts and
-    malformed remarks; None if it has none. bits: that are used, of 16, by sBIT. is_apples: whether
-    Xcode has packed it for an iPhone."""
+    """What the chunks say. bits: how many of 16 are significant, by sBIT. is_apples: whether Xcode
+    has packed the file for iPhones. kept: (begin, end) of the parts of the file between large texts
+    and malformed optional chunks; None if it has no such chunks."""
 
     depth: int = 8
     colour_type: int = 2
@@ -65,7 +66,7 @@ class _Chunks:
 
 
 def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
-    """Raises ImageError."""
+    """The picture, upright. Raises ImageError."""
     chunks = _scan(file)
     if chunks.kept is not None:
         parts = []
@@ -85,12 +86,12 @@ def decode(file: IO[bytes], window: Window | None = None) -> Decoded:
         if chunks.is_apples:
             raise ImageError(_APPLES) from error
         if isinstance(error, pillow.UnknownFormatError):
-            raise ImageError(DAMAGED) from error  # it has begun as a PNG
+            raise ImageError(DAMAGED) from error  # it begins like a PNG
         raise
 
 
 def _scale_transparent(image: Image.Image, chunks: _Chunks) -> None:
-    """Pillow makes 8 bits of grey of 2 and 4, and leaves the one that is transparent as it was."""
+    """Scales the transparent level of 2- and 4-bit grey to 8 bits, as Pillow scales all others."""
     grey = image.info.get("transparency")
     if chunks.colour_type == _GREY and chunks.depth in (2, 4) and isinstance(grey, int):
         image.info["transparency"] = grey * (255 // (2**chunks.depth - 1))
@@ -99,12 +100,13 @@ def _scale_transparent(image: Image.Image, chunks: _Chunks) -> None:
 def _sixteen_bits(
     file: IO[bytes], image: Image.Image, chunks: _Chunks, window: Window | None
 ) -> Decoded | None:
-    """What is shown of 16-bit values, where their upper 8 bits are not all: in a picture that spans
-    little of the full range, as one of 12 bits in 16, and through a window."""
+    """Reads 16-bit values where their upper 8 bits do not suffice: in grey, with transparency,
+    through a window, and if they span little of the full range, such as 12 bits stored in 16. None
+    for any other picture."""
     if chunks.depth != 16 or chunks.colour_type not in _CHANNELS:
         return None
-    # Of a clear colour Pillow compares the lower 8 bits alone, and colours lose theirs before they
-    # are put on white.
+    # Pillow compares only the lower 8 bits of a transparent colour, and drops those of all colours
+    # before it puts them on white.
     is_clear = "transparency" in image.info or (
         chunks.colour_type in _WITH_ALPHA and image.width * image.height < LARGE_PIXELS
     )
@@ -125,8 +127,8 @@ def _sixteen_bits(
 def _raster(values: np.ndarray, chunks: _Chunks) -> Raster:
     colour, alpha = with_alpha_apart(values)
     stated = (0.0, 2.0**chunks.bits - 1) if chunks.bits < 16 else None
-    # Values of fewer bits belong into the upper ones (PNG, section 13.12), so that the full range
-    # is right; if all fit into the lower ones, that is where they are.
+    # Values of fewer bits should be scaled to 16 (PNG, section 13.12), so that the full range is
+    # right. If all of them fit into the lower bits, they were not scaled.
     return raster_of(colour, alpha, full=(0.0, 65535.0), stated=stated, is_stated_of_all=True)
 
 
@@ -162,20 +164,20 @@ def _scan(file: IO[bytes]) -> _Chunks:
 
 
 def _is_malformed(kind: bytes, length: int, file: IO[bytes]) -> bool:
-    """Whether Pillow would take the whole file for damaged because of a chunk that no pixel
-    needs. The file is at the beginning of its content."""
+    """Whether Pillow would refuse the whole file because of this optional chunk. file: positioned
+    at the chunk's content."""
     if length != _LENGTHS.get(kind, length):
         return True
     if length > MAX_TEXT_BYTES:
         return False
     content, checksum = file.read(length), file.read(4)
     if kind in (b"iCCP", b"zTXt") and content.partition(b"\0")[2][:1] != b"\0":
-        return True  # there is one way of packing
+        return True  # 0 is the only compression method
     return zlib.crc32(kind + content).to_bytes(4, "big") != checksum
 
 
 def _unpacked_size(kind: bytes, content: bytes) -> int:
-    """At least; up to a little more than `MAX_TEXT_BYTES`."""
+    """The unpacked size of a text in bytes, or `MAX_TEXT_BYTES` + 1 if it is larger."""
     if kind == b"tEXt":
         return len(content)
     _, _, packed = content.partition(b"\0")
@@ -188,7 +190,7 @@ def _unpacked_size(kind: bytes, content: bytes) -> int:
         packed = packed[1:]
     try:
         return max(len(content), len(zlib.decompressobj().decompress(packed, MAX_TEXT_BYTES + 1)))
-    except zlib.error:  # for the decoder to deal with
+    except zlib.error:  # the decoder deals with it
         return len(content)
 
 

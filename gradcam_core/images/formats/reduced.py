@@ -1,8 +1,8 @@
-"""Pictures of more pixels than are kept: read at a half, a quarter or an eighth of their size.
+"""Reads pictures that are too large at a half, a quarter or an eighth of their size.
 
-JPEG is decoded at that size, which saves the memory and most of the time (ITU-T T.81 has a picture
-in blocks of 8 x 8 pixels; libjpeg makes 4, 2 or 1 of the 8). Other formats are decoded whole, in
-as little memory as there is a way, and averaged some rows at a time.
+JPEG is decoded at that size, which saves the memory and most of the time (ITU-T T.81 divides a
+picture into blocks of 8 x 8 pixels; libjpeg decodes each to 4 x 4, 2 x 2 or 1). Other formats are
+decoded whole, in as little memory as possible, and averaged some rows at a time.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from gradcam_core.images.limits import MAX_PIXELS, MAX_REDUCED_PIXELS, check_siz
 _SCALES = {2: "half", 4: "a quarter of", 8: "an eighth of"}
 
 _MAX_BYTES = 365 * 2**20
-"""Memory for a picture while it is decoded, which leaves some of a process's for all else."""
+"""Memory for decoding a picture, which leaves some of the process's limit for everything else."""
 
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 _KEPT_PIXEL_BYTES = 4  # of RGB in Pillow, and of all other modes
 _COEFFICIENT_BYTES = 2
 
-_BAND_PIXELS = 2**20  # that are averaged at once
+_BAND_PIXELS = 2**20  # averaged at once
 
 _IN_PILLOW = {"AVIF": 8.4}
-"""Formats that take more memory in Pillow than the largest pictures may: bytes for each pixel, as
-measured."""
+"""Formats for which Pillow may take more than `_MAX_BYTES`: bytes per pixel, as measured."""
 
 _PROGRESSIVE = (
     "The picture is a progressive JPEG of {width} x {height} pixels, which takes too much memory "
@@ -40,15 +39,15 @@ _PROGRESSIVE = (
 )
 
 Convert = Callable[[Image.Image], Image.Image]
-"""Any rows of a picture -> the same as RGB."""
+"""Converts some rows of a picture to RGB."""
 
 Bands = Callable[[int, int], Image.Image]
-"""The rows of a decoded picture from the first number to before the second."""
+"""Gives the rows of a decoded picture from the first number up to, but without, the second."""
 
 
 def scale_of(image: Image.Image) -> int:
-    """By how much each side of a picture has to be divided: 1, 2, 4 or 8. image: opened, not yet
-    decoded. Raises ImageError if it is too large for each of them."""
+    """What each side of a picture has to be divided by: 1, 2, 4 or 8. image: opened, not yet
+    decoded. Raises ImageError if it is too large even for 8."""
     encoding = str(image.format)
     width, height = image.size
     check_size(width, height, MAX_REDUCED_PIXELS)
@@ -66,7 +65,7 @@ def scale_of(image: Image.Image) -> int:
 
 
 def scale_of_whole(encoding: str, size: tuple[int, int]) -> int:
-    """Of a picture that `bands_of` decodes. Raises ImageError."""
+    """`scale_of` for a picture that `bands_of` decodes. Raises ImageError."""
     check_size(*size, MAX_REDUCED_PIXELS)
     _, meanwhile, then = _WHOLE[encoding]
     pixels = size[0] * size[1]
@@ -76,9 +75,9 @@ def scale_of_whole(encoding: str, size: tuple[int, int]) -> int:
 
 
 def scale_of_webp(webp: WebP) -> int:
-    """Of one that `decode_scaled` decodes. Raises ImageError."""
+    """`scale_of` for a picture that `decode_scaled` decodes. Raises ImageError."""
     check_size(*webp.size, MAX_REDUCED_PIXELS)
-    # Of an ordinary one with transparency, that is held of all pixels.
+    # libwebp holds all pixels of a lossless picture, and all of the alpha of an ordinary one.
     held = (4 if webp.is_lossless else 1) * webp.size[0] * webp.size[1] + webp.file_bytes
     pixel = _KEPT_PIXEL_BYTES
     return _scale(webp.size, lambda kept: max(held + pixel * kept, 2 * pixel * kept), 2)
@@ -89,7 +88,7 @@ def smaller(size: tuple[int, int], scale: int) -> tuple[int, int]:
 
 
 def _progressive_scale(image: JpegImageFile) -> int:
-    """All of its coefficients are held until the last scan."""
+    """`scale_of` for a progressive JPEG, which holds all coefficients until its last scan."""
     areas = [across * down for _, across, down, _ in image.layer]
     held = _COEFFICIENT_BYTES * image.width * image.height * sum(areas) / max(areas)
     try:
@@ -100,7 +99,8 @@ def _progressive_scale(image: JpegImageFile) -> int:
 
 
 def _scale(size: tuple[int, int], most_bytes: Callable[[int], float], least: int = 1) -> int:
-    """most_bytes: of memory while so many pixels are made of it."""
+    """The lowest scale, from `least` on, that is within all limits. most_bytes: pixels that are
+    kept -> bytes of memory that this takes. Raises ImageError if there is none."""
     width, height = size
     for scale in (1, *_SCALES):
         kept = math.ceil(width / scale) * math.ceil(height / scale)
@@ -110,12 +110,12 @@ def _scale(size: tuple[int, int], most_bytes: Callable[[int], float], least: int
 
 
 def notice_of(size: tuple[int, int], scale: int) -> str:
-    """size: of the upright picture in the file."""
+    """The notice for a scale above 1. size: of the upright picture in the file."""
     return f"The picture of {size[0]} x {size[1]} pixels was read at {_SCALES[scale]} its size."
 
 
 def draft(image: Image.Image, scale: int) -> bool:
-    """Let a JPEG be decoded at that scale; False for any other format."""
+    """Sets an opened JPEG to be decoded at that scale; False for any other format."""
     if not isinstance(image, JpegImageFile):
         return False
     image.draft(image.mode, (image.width // scale, image.height // scale))
@@ -123,7 +123,8 @@ def draft(image: Image.Image, scale: int) -> bool:
 
 
 def averaged(size: tuple[int, int], scale: int, bands: Bands, convert: Convert) -> Image.Image:
-    """A picture of that size at that scale, RGB. Raises whatever the decoder does."""
+    """The picture as RGB, its sides divided by `scale`. size: (width, height) before. Raises
+    whatever the decoder raises."""
     width, height = size
     rows = max(1, _BAND_PIXELS // (scale * width)) * scale
     picture = Image.new("RGB", smaller(size, scale))
@@ -134,12 +135,12 @@ def averaged(size: tuple[int, int], scale: int, bands: Bands, convert: Convert) 
 
 
 def bands_of(encoding: str, file: IO[bytes]) -> Bands | None:
-    """A file of a format that takes less memory here than in Pillow; None for any other."""
+    """Decodes a file whose format takes less memory here than in Pillow; None for any other."""
     return _WHOLE[encoding][0](file) if encoding in _WHOLE else None
 
 
 def bands_in_pillow(image: Image.Image) -> Bands:
-    """An opened picture, decoded now."""
+    """Decodes an opened picture with Pillow."""
     image.load()
     return lambda top, bottom: image.crop((0, top, image.width, bottom))
 
@@ -161,7 +162,7 @@ def _heif(file: IO[bytes]) -> Bands:
 
 
 def _of_array(decode: Callable[[bytes], np.ndarray]) -> Callable[[IO[bytes]], Bands]:
-    """decode: -> uint8 [H, W], [H, W, 3] or [H, W, 4]."""
+    """decode: content of a file -> uint8 [H, W], [H, W, 3] or [H, W, 4]."""
 
     def decoded(file: IO[bytes]) -> Bands:
         file.seek(0)
@@ -190,5 +191,5 @@ _WHOLE: dict[str, tuple[Callable[[IO[bytes]], Bands], float, float]] = {
     "WEBP": (_of_array(_webp), 4, 4),
     "AVIF": (_of_array(_avif), 5, 4),
 }
-"""Formats that take less memory here than in Pillow: how, and for each pixel the bytes while they
-are decoded and then, as measured."""
+"""Formats that take less memory here than in Pillow: the decoder, and the bytes per pixel during
+and after decoding, as measured."""

@@ -1,4 +1,4 @@
-"""Which family of formats a file belongs to, by its first bytes; a file's name says nothing."""
+"""Finds the family of formats of a file by its first bytes; its name does not matter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAMILIES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("png", (b"\x89PNG\r\n\x1a\n",)),
     ("netpbm", (b"P2", b"P3", b"P5", b"P6", b"P7", b"Pf", b"PF")),
 )
-"""Modules of this room, and how their files begin. All else is for Pillow, which knows more."""
+"""Modules of this folder, and how their files begin. Pillow reads all other formats."""
 
 _SAVE = "Save it as PNG, JPEG or TIFF."
 _UNPACK = "Unpack it, and give a picture of it."
@@ -100,7 +100,8 @@ _OTHERS: tuple[tuple[str, int, tuple[bytes, ...], str], ...] = (
     ("a sound", 0, (b"ID3", b"OggS", b"fLaC"), _ANOTHER),
     ("a sound", 8, (b"WAVEfmt",), _ANOTHER),
 )
-"""What else people bring by mistake: what it is, which bytes stand where, and what to do."""
+"""Unsupported formats that people give: the name, the offset and bytes of the signature, and what
+to do."""
 
 _ICONS = (b"\0\0\1\0", b"\0\0\2\0")
 
@@ -109,18 +110,18 @@ _HTML = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
 
 
 def family_of(file: IO[bytes]) -> str:
-    """The module of this room that reads it; the file is left at its beginning. Raises ImageError,
-    with the name of the format, for one that is known and not read."""
+    """The name of the module in this folder that reads the file, which is left at its beginning.
+    Raises ImageError if it is empty, or of a known format that is not supported."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     if not head:
         raise ImageError("The file is empty: it has no bytes. Save or copy the picture again.")
-    if is_dicom(head):  # before all others, whose first bytes its preamble may have
+    if is_dicom(head):  # first, as its preamble may look like any other format
         return "dicom"
     is_raw_photo = is_raw(head, file)
     file.seek(0)
-    if is_raw_photo:  # before TIFF, which most of them are
+    if is_raw_photo:  # before TIFF, as most raw photos are TIFFs
         return "raw"
     for family, beginnings in _FAMILIES:
         if head.startswith(beginnings):
@@ -141,11 +142,11 @@ def _has_only_zeros(file: IO[bytes]) -> bool:
 
 
 def _other(head: bytes) -> tuple[str, str]:
-    """What it is, and what to do; both empty if that is not known."""
+    """What an unsupported file is, and what to do; both "" if unknown."""
     for what, place, beginnings, advice in _OTHERS:
         if head[place:].startswith(beginnings):
             return what, advice
-    if head[:4] in _ICONS and head[4:6] != bytes(2):  # how many; none in a TGA, which begins so
+    if head[:4] in _ICONS and head[4:6] != bytes(2):  # the count; 0 in a TGA, which begins alike
         return "an icon", _SAVE
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()

@@ -1,4 +1,4 @@
-"""Suffixes of files that are pictures, in lower case."""
+"""Suffixes of picture files, in lower case."""
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
@@ -7,7 +7,7 @@ SUFFIXES = (
     *(".dcm", ".dicom", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2"),
     *(".crw", ".pef", ".srw", ".iiq", ".mrw", ".x3f"),
 )
-"""Of the kinds that are read."""
+"""Suffixes of supported formats."""
 
 NOT_READ = (".jxl", ".jp2")
-"""Of kinds whose pictures are refused with their name, see `signatures.py`."""
+"""Suffixes of unsupported formats, which are refused by name: see `signatures.py`."""

@@ -1,1 +1,1 @@
-"""Whether a file has all of its picture, or was cut off."""
+"""Checks whether a file contains its whole picture, or was cut off."""

@@ -1,7 +1,7 @@
-"""Files that end too early, or later than their picture: whether all of its pixels are there.
+"""Checks whether all pixels of a picture are in its file, even where the file is cut off.
 
-A decoder makes up what is missing, and does not tell. So the file is completed in two ways that
-would give different pixels; if they do not, none of the pixels depends on what was added.
+Decoders silently make up missing pixels. So a file that may be cut off is completed in two ways
+that would give different pixels; if they do not, no pixel depends on what was added.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from gradcam_core.images.formats.completeness.png_rows import lacks_rows
 from gradcam_core.images.formats.completeness.zeros import cut_notice, ends_in_zeros, is_filled_up
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
 
-_FILLERS = (b"\0", b"\xfe")  # of any code the least and, but for a marker, the most
-_JPEG_FILLERS = (b"\0", b"\xab\x37")  # of Huffman codes, of which many ones are none
-_FILLER_BYTES = 64  # that no format's last pixels outlast
+_FILLERS = (b"\0", b"\xfe")  # the lowest code, and the highest that is no marker
+_JPEG_FILLERS = (b"\0", b"\xab\x37")  # valid Huffman codes, which many one bits are not
+_FILLER_BYTES = 64  # more than the last pixels of any format need
 _LAST_BYTES = 2**14
-_LIKE = 6  # fillers that are tried of those that the file ends with
+_LIKE = 6  # how many of the most common last bytes are tried as fillers
 _CORNER_PX = 4
 _BAND_ROWS = 256
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # behind the data of a scan
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # after the data of a scan
 _SCAN, _END = 0xDA, 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _OF_SCAN = 3  # bytes at the end of a scan's header: first and last coefficient, and bits
-_LEAST_PADDING = 16  # zeros at the end of a file that are none of its data
+_LEAST_PADDING = 16  # so many zeros at the end of a file are no data
 
 Open = Callable[[], IO[bytes]]
-"""The file, opened anew: decoders close the one that they are given."""
+"""Opens the file anew, because decoders close the file that they are given."""
 
 COARSE = (
     "The file lacks the last part of a progressive JPEG, so the picture is coarser than it was. "
@@ -55,9 +55,9 @@ Decode = Callable[[IO[bytes]], Decoded]
 
 
 def decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
-    """What `decode` gives, if all pixels are in the file; of a JPEG that is damaged in its middle,
-    with a notice. Raises ImageError as it does, and where pixels are missing; OSError where the
-    file cannot be read."""
+    """Decodes a file with `decode`, and checks that all pixels are in it. A JPEG that is damaged
+    inside, or lacks its last scans, gets a notice. Raises ImageError as `decode` does and if pixels
+    are missing, and OSError if the file cannot be read."""
     decoded = _decoded_to_the_end(opened, decode)
     if COARSE in decoded.notices:
         return decoded
@@ -96,7 +96,7 @@ def _decoded_to_the_end(opened: Open, decode: Decode) -> Decoded:
     with _closing(opened()) as file:
         data = _all_of(file)
     for completed in (_jpegs if is_jpeg else _others)(data):
-        del decoded  # of which there is memory for one
+        del decoded  # there is memory for only one picture
         try:
             decoded = decode(io.BytesIO(completed))
         except ImageError:
@@ -118,7 +118,7 @@ def _closing(file: IO[bytes]) -> Iterator[IO[bytes]]:
     try:
         yield file
     finally:
-        with suppress(BufferError):  # of bytes in memory that a decoder still looks at
+        with suppress(BufferError):  # a decoder may still hold the bytes of a file in memory
             file.close()
 
 
@@ -143,8 +143,9 @@ def _may_lack(picture: Image.Image, course: _Course) -> bool:
 
 
 def _may_lack_blocks(picture: Image.Image) -> bool:
-    """Whether a corner has one colour: where data is missing, decoders of JPEG repeat the last, and
-    those of PNG give none. Of large pictures there is no time to decode them again."""
+    """Whether some corner has a single colour: where data is missing, JPEG decoders repeat the last
+    colour, and PNG decoders leave pixels blank. False for large pictures, as there is no time to
+    decode them again."""
     width, height = picture.size
     if width * height > LARGE_PIXELS:
         return False
@@ -159,10 +160,10 @@ def _may_lack_blocks(picture: Image.Image) -> bool:
 
 @dataclass
 class _Course:
-    """What the markers of a JPEG say. is_ended: whether the last one is there; end: where it is, or
-    should be. missing: for each component the coefficients of which bits are still to come.
-    begun: the components of which there is something. refines: whether the last scan only adds to
-    blocks that are there."""
+    """What the markers of a JPEG say. is_ended: whether the end marker is there; end: its position,
+    or the length of the data. missing: for each component, the coefficients whose bits are not all
+    there. begun: the components that have data. refines: whether the last scan only adds to blocks
+    that are already there."""
 
     end: int = 0
     is_ended: bool = False
@@ -189,7 +190,7 @@ def _course(data: bytes) -> _Course:
         if marker == _END:
             course.end, course.is_ended = place, True
             break
-        if marker == 0xFF:  # any number of them may stand before a marker
+        if marker == 0xFF:  # any number of fill bytes may precede a marker
             place += 1
             continue
         length = int.from_bytes(data[place + 2 : place + 4], "big")
@@ -209,13 +210,13 @@ def _course(data: bytes) -> _Course:
 def _note_scan(content: bytes, course: _Course, is_progressive: bool) -> None:
     components = content[1 : 1 + 2 * content[0] : 2]
     if is_progressive and len(content) < _OF_SCAN:
-        return  # it is cut off
+        return  # the header of the scan is cut off
     first, last, bits = content[-_OF_SCAN:] if is_progressive else (0, 0, 0)
     course.refines = first > 0 or bits > 0x0F
     if not course.refines:
         course.begun.update(components)
     if bits & 0x0F:
-        return  # a later scan has the lowest bit
+        return  # a later scan has the remaining bits
     for number in components:
         course.missing.get(number, set()).difference_update(range(first, last + 1))
 
@@ -230,7 +231,8 @@ def _jpegs(data: bytes) -> Iterator[bytes]:
         if len(kept) - len(stripped) >= _LEAST_PADDING:
             kept = stripped + (b"\0" if stripped.endswith(b"\xff") else b"")
         kept = kept.rstrip(b"\xff")
-    # One that has its end is already completed, with blocks of one colour.
+    # If the end marker is there, the first decoding has already filled missing blocks with one
+    # colour, so one more filler is enough.
     for filler in _JPEG_FILLERS[course.is_ended :]:
         yield kept + filler * _FILLER_BYTES + _JPEG_END
 
@@ -240,7 +242,7 @@ def _others(data: bytes) -> Iterator[bytes]:
         yield from _webps(data)
     elif data[:4] == b"GIF8":
         for filler in _FILLERS:
-            yield data + (filler * 512)[:512] + bytes(256) + b";"  # blocks have up to 255
+            yield data + (filler * 512)[:512] + bytes(256) + b";"  # a block has up to 255 bytes
     elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         count = _missing_of_tiff(data)
         for filler in _bytes_like(data) if count else ():
@@ -251,14 +253,15 @@ def _others(data: bytes) -> Iterator[bytes]:
 
 
 def _bytes_like(data: bytes) -> list[bytes]:
-    """Fillers for pixels as they are: palettes may have the same colour for two of them, and for
-    all that a picture has only if it is blank."""
+    """Fillers for uncompressed pixels. A palette may have the same colour for two fillers, but for
+    all of a picture's common bytes only if it is blank."""
     most_common = Counter(data[-_LAST_BYTES:]).most_common(_LIKE)
     return list(dict.fromkeys((*_FILLERS, *(bytes([value]) for value, _ in most_common))))
 
 
 def _webps(data: bytes) -> Iterator[bytes]:
-    """With the length that the file has, and its last part as long as it says. RFC 9649, 2.3."""
+    """The file with its last chunk filled to its declared length, and its header's length adjusted
+    (RFC 9649, 2.3)."""
     place, last = 12, 12
     while place + 8 <= len(data):
         last = place + 8 + int.from_bytes(data[place + 4 : place + 8], "little")
@@ -273,7 +276,7 @@ def _webps(data: bytes) -> Iterator[bytes]:
 
 
 def _missing_of_tiff(data: bytes) -> int:
-    """By how much its first page is longer than the file, if that is little."""
+    """How many bytes of the first page the file lacks; 0 if more than `_FILLER_BYTES`."""
     import tifffile
 
     with suppress(Exception), tifffile.TiffFile(io.BytesIO(data)) as tiff:

@@ -1,4 +1,4 @@
-"""Whether the data of a JPEG is damaged before its end: decoders go on, and Pillow is silent."""
+"""Checks whether a JPEG's data is damaged before its end: decoders go on, and Pillow is silent."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ DAMAGED_INSIDE = (
     "The file is damaged inside, so a part of the picture may be wrong. Copy or download it again."
 )
 
-_SCALE = 8  # of the fastest decoding, of which only the warnings count
+_SCALE = 8  # decoding at an eighth is the fastest, and only its warnings matter
 _IN_A_SCAN = re.compile(
     r"Corrupt JPEG data: (premature|bad Huffman|bad arith|found marker|\d+ extra.* 0x(d[0-9a]|c4))"
 )
-"""Warnings of libjpeg about its data; what comes before that, as other bytes between two headers,
-changes no pixel."""
+"""libjpeg's warnings about the data of a scan. Other warnings, such as those about extra bytes
+between two headers, concern no pixel."""
 
 
 def is_damaged_inside(data: bytes) -> bool:
-    """data: of a JPEG that has been decoded. False for those that take too long."""
+    """data: a whole JPEG file that could be decoded. False for pictures that would take too long."""
     import simplejpeg
 
     try:
@@ -28,6 +28,6 @@ def is_damaged_inside(data: bytes) -> bool:
         if height * width > (LARGE_PIXELS if is_progressive else MAX_PIXELS):
             return False
         simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=_SCALE)
-    except ValueError as error:  # of warnings, too
+    except ValueError as error:  # simplejpeg raises it for warnings, too
         return _IN_A_SCAN.match(str(error)) is not None
     return False

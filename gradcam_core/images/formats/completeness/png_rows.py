@@ -1,4 +1,4 @@
-"""Whether a PNG has the data of all of its rows: decoders show those that are missing in black."""
+"""Checks whether a PNG has the data of all its rows: decoders show missing rows in black."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _PASSES = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-"""Of interlaced ones: the first column and row, and the steps between them."""
+"""Passes of an interlaced PNG: first column, first row, and the steps between columns and rows."""
 
 _UNPACKED_BYTES = 2**20  # at once
 
 
 def lacks_rows(file: IO[bytes]) -> bool:
-    """PNG Specification, third edition (W3C 2025), sections 7.2, 8.1 and 10. The file is one that
-    has been decoded."""
+    """Whether rows are missing: PNG Specification, third edition (W3C 2025), sections 7.2, 8.1 and
+    10. file: a PNG that could be decoded."""
     file.seek(16)
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", file.read(13))
     bits = depth * _CHANNELS[colour]
@@ -32,7 +32,8 @@ def lacks_rows(file: IO[bytes]) -> bool:
 
 
 def _unpacks_to(file: IO[bytes], expected: int) -> bool:
-    """Whether there are so many bytes; of the gigabytes that there may be no more are unpacked."""
+    """Whether the data unpacks to at least `expected` bytes; no more than these are unpacked, as
+    there may be gigabytes."""
     unpacker, count = zlib.decompressobj(), 0
     for part in _data(file):
         while unpacked := unpacker.decompress(part, _UNPACKED_BYTES):

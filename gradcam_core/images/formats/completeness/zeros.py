@@ -1,5 +1,5 @@
-"""Files that end in zeros, where a download may not have got to: programs that fetch in parts make
-the file as long as it will be."""
+"""Finds files whose end was never downloaded and is zero: programs that download in parts create
+the file at its full length first."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-_MOST_ZEROS = 256  # that compressed data ends with
-_LEAST_PX = 4  # of a row, to be told from chance
-_LEAST_SHARE = 0.25  # of the pixels of the last row before the cut that are no zeros
-_LEAST_SHARE_ABOVE = 0.75  # of those above the zeros of that row: below a shape there are few
+_MOST_ZEROS = 256  # compressed data ends in fewer zeros
+_LEAST_PX = 4  # of the cut row, on either side of the cut; fewer may be chance
+_LEAST_SHARE = 0.25  # of the cut row's pixels before the cut that are not blank
+_LEAST_SHARE_ABOVE = 0.75  # of the pixels above its blank rest; few if a shape ends there
 
 CUT = (
     "From the middle of a row on the picture has one colour, as where a download was not finished. "
@@ -21,7 +21,7 @@ CUT = (
 
 
 def ends_in_zeros(file: IO[bytes]) -> bool:
-    """Whether there are more zeros than compressed data ends with."""
+    """Whether a file ends in more zeros than compressed data does."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _MOST_ZEROS))
     is_zero = file.read() == bytes(_MOST_ZEROS)
@@ -30,7 +30,7 @@ def ends_in_zeros(file: IO[bytes]) -> bool:
 
 
 def is_filled_up(file: IO[bytes]) -> bool:
-    """Whether those zeros are in compressed pixels, which are then not whole."""
+    """Whether those zeros are inside compressed pixels, which are then incomplete."""
     size = file.seek(0, 2)
     file.seek(0)
     head = file.read(12)
@@ -48,8 +48,8 @@ def is_filled_up(file: IO[bytes]) -> bool:
 
 
 def cut_notice(picture: Image.Image) -> str:
-    """What to say where one colour begins in the middle of a row and goes on to the end; a photo
-    with a black border has it from a row, or along a shape, on. Rows may have been turned."""
+    """`CUT` if one colour begins in the middle of a row and goes on to the end, else "". A black
+    border begins with a whole row or along a shape. The picture may have been turned since."""
     for values in _channels_and_colours(picture):
         for turned in (values, values.T):
             for ordered in (turned, turned[::-1], turned[:, ::-1], turned[::-1, ::-1]):
@@ -59,8 +59,8 @@ def cut_notice(picture: Image.Image) -> str:
 
 
 def _channels_and_colours(picture: Image.Image) -> Iterator[np.ndarray]:
-    """Of an RGB picture: each channel, as they may be stored one after the other, and the colours
-    as numbers, as a palette has other colours that share a channel with the first."""
+    """Each channel of an RGB picture, because they may be stored one after the other, and its
+    colours as numbers, because those of a palette may share a channel with its first colour."""
     colours = np.zeros(picture.size[::-1], np.uint32)
     for channel in range(3):
         values = np.asarray(picture.getchannel(channel))
@@ -70,7 +70,7 @@ def _channels_and_colours(picture: Image.Image) -> Iterator[np.ndarray]:
 
 
 def _is_cut(values: np.ndarray) -> bool:
-    """values: [rows, columns], the last of which may not be the picture's."""
+    """Whether values [rows, columns] are blank from the middle of a row to the end."""
     blank = values[-1, -1]
     if not (values[-1] == blank).all():
         return False
