@@ -19,7 +19,7 @@ between two headers, concern no pixel."""
 
 
 def is_damaged_inside(data: bytes) -> bool:
-    """data: a whole JPEG file that could be decoded. False for pictures that would take too long."""
+    """data: a whole JPEG file that could be decoded. False if this would take too long."""
     import simplejpeg
 
     try:
