@@ -97,7 +97,7 @@ def _bound_memory(used: int) -> None:
     import resource
 
     limit = _at_most(resource.RLIMIT_DATA, used + MEMORY_LIMIT_BYTES)
-    # Of all limits this is the one that counts what is written to, not what is only reserved.
+    # Unlike other limits, this one counts memory that is written to, not what is only reserved.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

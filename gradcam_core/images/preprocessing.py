@@ -79,7 +79,7 @@ class Preprocessing:
     """The input that published weights expect: what matters of timm's data configuration."""
 
     size: InputSize
-    crop_share: float  # sides of the crop over those of the resized photo, see `Resizing`
+    crop_share: float  # of the resized photo's sides that the crop has, see `Resizing`
     resample: Image.Resampling
     mean: tuple[float, ...]  # of the channels, in [0, 1]
     std: tuple[float, ...]

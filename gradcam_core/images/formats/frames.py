@@ -67,7 +67,7 @@ def _is_part(size: tuple[int, int], file: IO[bytes], number: int) -> bool:
         head = file.read(_HEAD_BYTES)
         return part.size != size or any(name in head for name in _PARTS)
     except Exception:  # Pillow raises almost anything for a file that is cut off
-        return True  # there is no picture
+        return True  # nothing there could be shown
     finally:
         file.seek(place)
 

@@ -26,7 +26,7 @@ from gradcam_core.images.formats.completeness.zeros import cut_notice, ends_in_z
 from gradcam_core.images.limits import DAMAGED, DAMAGED_OR_LARGE, INCOMPLETE, LARGE_PIXELS
 
 _FILLERS = (b"\0", b"\xfe")  # the lowest code, and the highest that is no marker
-_JPEG_FILLERS = (b"\0", b"\xab\x37")  # valid Huffman codes, which many one bits are not
+_JPEG_FILLERS = (b"\0", b"\xab\x37")  # unlike 0xfe, valid as Huffman codes
 _FILLER_BYTES = 64  # more than the last pixels of any format need
 _LAST_BYTES = 2**14
 _LIKE = 6  # how many of the most common last bytes are tried as fillers
