@@ -1,1 +1,1 @@
-"""What a person's files of weights and labels hold, however they were saved."""
+"""Reads people's files of weights and labels, however they were saved."""

@@ -1,4 +1,4 @@
-"""What is in a file of weights, however it was saved, and without running anything in it."""
+"""Reads files of weights, however they were saved, without running anything in them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gradcam_core.models.custom.files.pickles import (
 )
 
 _WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""Put between the names of modules by `torch.compile` and others that wrap single modules."""
+"""Names that `torch.compile` and other wrappers of modules insert into the names of tensors."""
 
 _OF_DENSENET = re.compile(r"(\.denselayer\d+\.)(?:layers\.)?(norm|conv)\.?([12])\.")
 """The layers of DenseNets as MONAI and torchvision before 0.3 named them."""
@@ -42,32 +42,31 @@ _SETTINGS = (
     *("args", "opt", "cfg", "config", "hparams", "hyper_parameters", "pretrained_cfg"),
     *("meta", "datamodule_hyper_parameters"),  # of OpenMMLab and Lightning
 )
-"""Where training scripts keep what a network was built with."""
+"""Keys under which training scripts keep a network's settings."""
 
 _OF_TRAINING = re.compile(
     r"optim|sched|scaler|callback|^opt(_|$)|exp_avg|momentum_buffer|^loops$|^grad(s|ients?)?(_|$)"
 )
 
 _OF_AVERAGES = re.compile(r"ema|averag", re.IGNORECASE)
-"""Callbacks that keep averaged weights."""
+"""In the names of callbacks that keep averaged weights."""
 
-_DEEPEST = 8  # mappings in mappings
+_DEEPEST = 8  # levels of nested mappings
 
 _SAVE = "save model.state_dict() alone, or as safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """tensors: all that the file holds, by the dotted way to them, in the file's order; not
-    copied into memory where the file's form allows it. metadata: what else it holds, for instance
-    "arch"."""
+    """tensors: all tensors in a file, by dotted path, in the file's order; mapped into memory where
+    the file's format allows it. metadata: what else the file holds, such as "arch"."""
 
     tensors: dict[str, Tensor]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Everything in a .safetensors file, one that `torch.save` has written, or TorchScript.
+    """Reads a .safetensors file, a file that `torch.save` has written, or TorchScript.
 
     Nothing in the file is run. Raises CheckpointError, and OSError.
     """
@@ -77,7 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path.name} is empty")
     if is_shard(path):
         raise CheckpointError(f"{path.name} is one of several files: {JOIN}")
-    if begin[8:9] == b"{":  # after eight bytes with the length of this header
+    if begin[8:9] == b"{":  # safetensors: a JSON header after its length in eight bytes
         try:
             with safe_open(path, "pt") as opened:
                 said = opened.metadata() or {}
@@ -101,7 +100,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     if not any(tensor.ndim for tensor in tensors.values()):
         module = next(_modules_in(found), None)
-        if module is not None:  # it may be empty
+        if module is not None:  # an empty one is false
             raise CheckpointError(_whole_module(path, module))
         if _has_arrays(found):
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
@@ -131,7 +130,7 @@ def _of_torchscript(path: Path) -> Checkpoint:
 
 
 def _checked(path: Path, found: Checkpoint) -> Checkpoint:
-    """Raises CheckpointError for what are no values that a network of ours has."""
+    """Returns `found`. Raises CheckpointError if tensors have no values, or are quantised."""
     for name, tensor in found.tensors.items():
         if tensor.is_meta:
             raise CheckpointError(f"{path.name} has no values ({name} is on the meta device)")
@@ -158,7 +157,7 @@ _UNREADABLE = (
 
 
 def _loaded(path: Path, begin: bytes) -> Any:
-    # timm's own training script saves its arguments, too.
+    # timm's training script saves its arguments as a Namespace.
     with (
         suppress(*_UNREADABLE, MemoryError, OSError),
         torch.serialization.safe_globals([argparse.Namespace]),
@@ -178,7 +177,7 @@ def _loaded(path: Path, begin: bytes) -> Any:
         ) from error
     except (*_UNREADABLE, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
-            raise  # such as of a disk; one place before the file's begin is that of a cut archive
+            raise  # such as a disk error; EINVAL is that of an archive that is cut off
         raise CheckpointError(f"{path.name} is not a file of weights{kind_of(path, begin)}") from (
             error
         )
@@ -193,8 +192,8 @@ def _whole_module(path: Path, found: Inert) -> str:
 
 
 def _items(found: Any) -> Iterator[tuple[str, Any]]:
-    """What a mapping, a list of pairs or another list holds, by key; of an object that was no
-    mapping, nothing."""
+    """Yields (key, value) from a mapping, a list of pairs or another list, by index; nothing from
+    anything else."""
     if isinstance(found, list | tuple) and found and all(map(_is_pair, found)):
         found = dict(found)
     if isinstance(found, Mapping):
@@ -240,8 +239,8 @@ def _has_arrays(found: Any, depth: int = 0) -> bool:
 
 
 def _metadata_in(found: Any, depth: int) -> dict[str, Any]:
-    """What is no tensor and no mapping of tensors: settings first, so that what stands beside the
-    tensors goes before them."""
+    """What a file holds besides tensors. Values in settings give way to those of the same key
+    beside the tensors."""
     if not isinstance(found, Mapping):
         return {}
     of_settings: dict[str, Any] = {}
@@ -267,8 +266,8 @@ def _metadata_in(found: Any, depth: int) -> dict[str, Any]:
 def settings_in(
     found: Any, key: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Every mapping in what a file holds beside tensors, after the key that it stands under; the
-    outer ones first."""
+    """Yields (key, mapping) for each mapping in what a file holds besides tensors, outer ones
+    first."""
     held = attributes(found)
     if not isinstance(held, Mapping) or depth > _DEEPEST:
         return
@@ -278,12 +277,13 @@ def settings_in(
 
 
 def attributes(value: Any) -> Any:
-    """Of an object, as a mapping; else the value."""
+    """An object's attributes as a mapping, or the value of a text in JSON; other values as they
+    are."""
     if isinstance(value, argparse.Namespace):
         return vars(value)
     if isinstance(value, Inert):
         return {**value.state, **value}
-    if isinstance(value, str):  # JSON, as some training scripts keep their settings
+    if isinstance(value, str):  # some training scripts keep their settings as JSON
         with suppress(ValueError, RecursionError):
             return json.loads(value)
     return value

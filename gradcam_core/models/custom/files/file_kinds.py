@@ -1,4 +1,4 @@
-"""What a file is that holds no weights of PyTorch's, for the sentence that says so."""
+"""Names files that hold no PyTorch weights, for the message that says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-FIRST = 64  # bytes of a file that are looked at
+FIRST = 64  # bytes of a file that are read to recognise it
 
 _SAVE = "save the state_dict() of the PyTorch network"
 
@@ -44,12 +44,12 @@ JOIN = (
     "safetensors"
 )
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
-_NAMED = 3  # files, in a sentence
+_NAMED = 3  # files that a message names
 _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def is_shard(path: Path) -> bool:
-    """Whether it is named as one of several files that hold a network together, or as their
+    """Whether a file's name is that of one of several files that hold a network, or of their
     index."""
     if path.name.endswith(".index.json"):
         return True
@@ -57,7 +57,7 @@ def is_shard(path: Path) -> bool:
 
 
 def in_folder(folder: Path) -> str:
-    """What is in a folder without a config.json, and what to do."""
+    """For people: what is in a folder without a config.json, and what to do."""
     names = sorted(one.name for one in folder.iterdir())
     weights = [name for name in names if name.lower().endswith(_WEIGHTS)]
     if any(is_shard(folder / name) for name in names):
@@ -79,7 +79,7 @@ def in_folder(folder: Path) -> str:
 
 
 def kind_of(path: Path, begin: bytes) -> str:
-    """What the file is instead, and what to do. begin: its first bytes."""
+    """For people: what a file is if it holds no weights, and what to do. begin: its first bytes."""
     found = next((kind for first, kind in _BEGINNINGS.items() if begin.startswith(first)), None)
     if begin.lstrip()[:1] == b"<" and path.suffix.lower() != ".xml":
         found = "a web page: download the file again"

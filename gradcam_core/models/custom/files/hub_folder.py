@@ -1,5 +1,5 @@
-"""Folders as the Hugging Face Hub has them: config.json beside weights, in timm's or transformers'
-form."""
+"""Reads folders as on the Hugging Face Hub: config.json beside weights, in the format of timm or
+transformers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "model.pth")
 _BYTE = 1 / 255
-_WARPED_PX = 384  # from here on, transformers' processor of ConvNext's stretches pictures
+_WARPED_PX = 384  # from this size on, transformers stretches pictures for ConvNext
 
 
 @dataclass(frozen=True)
 class Config:
-    """What config.json says. architecture: None if it is transformers', whose class is `kind`.
-    outputs: transformers' word for what they are."""
+    """What config.json says. architecture: None for transformers, whose class is `kind`. classes:
+    their number. names: of the classes. note: how preprocessing differs here. outputs: the
+    `problem_type` of transformers, else ""."""
 
     architecture: Architecture | None
     kind: str
@@ -48,7 +49,8 @@ def is_folder(text: str | Path) -> bool:
 
 
 def folder_of(path: Path | None) -> Path | None:
-    """The folder of this form that a path is of, or of its file of weights."""
+    """The folder with a config.json that a path is, or in which it is the file of weights; None for
+    any other path."""
     if path is None or is_folder(path):
         return path
     with suppress(NetworkError, OSError):
@@ -58,7 +60,7 @@ def folder_of(path: Path | None) -> Path | None:
 
 
 def is_path(text: str) -> bool:
-    """Whether it is written as one, and not as the name of an architecture."""
+    """Whether a text is written as a path, and not as the name of an architecture."""
     return "/" in text or "\\" in text or text.startswith((".", "~"))
 
 
@@ -77,7 +79,7 @@ def read_folder(folder: Path) -> tuple[Config, Path]:
     if len(files) == 1:
         return config, files[0]
     if indices := list(folder.glob("*.index.json")):
-        if config.architecture is None:  # transformers joins them
+        if config.architecture is None:  # transformers joins the files itself
             return config, indices[0]
         raise NetworkError(f"the weights in {folder.name} are in several files: {JOIN}")
     raise NetworkError(
@@ -87,7 +89,7 @@ def read_folder(folder: Path) -> tuple[Config, Path]:
 
 
 def config_in(path: Path, name: str) -> Config:
-    """From a config.json. name: of where it is from. Raises NetworkError."""
+    """Reads a config.json. name: says where it is from, in errors. Raises NetworkError."""
     config = _json(path)
     try:
         if isinstance(config.get("architecture"), str):
@@ -138,10 +140,11 @@ def _of_timm(config: Mapping[str, Any]) -> Config:
 
 
 def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing, str]:
-    """From transformers' preprocessor_config.json; and what is done otherwise here."""
+    """The preprocessing in transformers' preprocessor_config.json, and a notice of what is done
+    differently here, or "". Raises NetworkError."""
 
     def sides(value: Any) -> tuple[int, ...]:
-        """The short side alone, or height and width, to which a picture is stretched."""
+        """(short side,), or (height, width) to which a picture is stretched."""
         if isinstance(value, int):
             return (value,)
         if "shortest_edge" in value:
@@ -186,7 +189,7 @@ def _of_processor(settings: Mapping[str, Any], name: str) -> tuple[Preprocessing
         is_normalised = settings.get("do_normalize", True)
         mean = tuple(map(float, settings["image_mean"])) if is_normalised else (0.0,) * 3
         std = tuple(map(float, settings["image_std"])) if is_normalised else (1.0,) * 3
-        if settings.get("include_top", kind.startswith("EfficientNet")):  # divided once more
+        if settings.get("include_top", kind.startswith("EfficientNet")):  # divides by std twice
             std = tuple(one * one for one in std)
         resample = Image.Resampling(settings.get("resample", 2))
         return Preprocessing(size, min(crop, 1.0), resample, mean, std, resizing), note

@@ -1,4 +1,4 @@
-"""The names of a network's classes from a file: text, JSON or CSV."""
+"""Reads the names of a network's classes from a file: text, JSON, YAML or CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from gradcam_core.errors import LabelError
 from gradcam_core.wording import first_line
 
-_LARGEST = 10_000_000  # bytes; a file of weights that was taken for labels is not read
+_LARGEST = 10_000_000  # bytes, so that a file of weights given as labels is not read
 NAMES_KEYS = (
     "id2label",
     "label_names",
@@ -32,7 +32,7 @@ NAMES_KEYS = (
     *("label_map", "labels_map", "target_names", "vocab", "names", "label_encoder", "classes_"),
     *("class_map", "class_mapping", "label_mapping", "class_indices", "class_labels", "int2label"),
 )
-"""Of JSON objects: what the names stand under, the best first."""
+"""Keys of JSON objects under which the names stand, the best first."""
 
 CONFIGS = ("pretrained_cfg", "dataset_info", "dataset_meta", "meta")
 _WORDNET = re.compile("n[0-9]{8}")
@@ -51,9 +51,8 @@ def read_label_names(path: Path) -> list[str]:
     "class_to_idx" or the like, in "pretrained_cfg", too; Keras' pairs of WordNet's number and name
     by index; timm's "label_names" with "label_descriptions"; objects with "id" and "name".
     .csv, .tsv: a column of names, or one of indices and one of names, with a header or without.
-    .names: as .txt, and .yaml as .json, as YOLO has them. Raises
-    LabelError for everything else, for an index that is missing, and for a file that cannot be
-    read.
+    .names: like .txt, .yaml: like .json, as in YOLO. Raises LabelError for everything else, for an
+    index that is missing, and for a file that cannot be read.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None and path.is_file():
@@ -82,7 +81,7 @@ def read_label_names(path: Path) -> list[str]:
 def _from_text(text: str) -> list[str]:
     if text.lstrip().startswith(("{", "[")):
         with suppress(SyntaxError, ValueError, RecursionError, MemoryError, LabelError):
-            return names_in(ast.literal_eval(text.strip()))  # as people print it; nothing is run
+            return names_in(ast.literal_eval(text.strip()))  # as Python prints it; nothing is run
     lines = text.rstrip().splitlines()
     of_wordnet = [line.strip().partition(" ") for line in lines]
     if of_wordnet and all(_WORDNET.fullmatch(one) and name for one, _, name in of_wordnet):
@@ -96,8 +95,8 @@ def _from_text(text: str) -> list[str]:
 
 
 def _by_index(pairs: Sequence[Sequence[str]]) -> dict[int, str]:
-    """Names by index, if that is what these are: "0 stars", "1 star", "0.5", "1.5", and "grade 0",
-    "grade 1" are names with numbers. Indices from 1 may be part of names that are in order."""
+    """Names by index; {} if the numbers belong to the names, as in "0 stars", "1 star", in "0.5",
+    "1.5", and in "grade 0", "grade 1". Numbers from 1 on that are in order may do so, too."""
     found = {int(index): name.strip() for index, name in pairs}
     indices, count = list(found), len(pairs)
     names = {name for name in found.values() if any(map(str.isalpha, name))}
@@ -124,14 +123,15 @@ def _from_yaml(text: str) -> list[str]:
 
 
 def names_in(found: Any) -> list[str]:
-    """From a list of names, names by index, or indices by name; or from an object that has these
-    beside other things, such as a config.json. Raises LabelError."""
+    """The names of classes in a list of names, in names by index, or in indices by name; or in an
+    object that has these beside other things, such as a config.json. Raises LabelError."""
     described = _described(found)
     return described if described is not None else _plain(found)
 
 
 def _described(found: Any) -> list[str] | None:
-    """From the object around names, if it is one: with what describes them."""
+    """The names in an object that has them under one of `NAMES_KEYS`, or their descriptions if it
+    has those; None if there are none."""
     if not isinstance(found, Mapping):
         return None
     for key in CONFIGS:
@@ -170,7 +170,7 @@ def _plain(found: Any) -> list[str]:
 
 
 def _are_pairs(found: Iterable[Any]) -> bool:
-    """Whether each is WordNet's number and a name, as Keras has them."""
+    """Whether all are pairs of WordNet's number and a name, as in Keras."""
     return all(
         isinstance(pair, list | tuple)
         and len(pair) == 2
@@ -181,7 +181,7 @@ def _are_pairs(found: Iterable[Any]) -> bool:
 
 
 def _of_entries(found: Iterable[Mapping[str, Any]]) -> list[str]:
-    """From objects with an index and a name each, such as COCO's categories."""
+    """The names in objects with an index and a name each, such as COCO's categories."""
     names = []
     for n, entry in enumerate(found):
         name = next((entry[key] for key in _NAME_COLUMNS if isinstance(entry.get(key), str)), None)
@@ -210,7 +210,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 def _from_csv(text: str) -> list[str]:
     rows = _rows(text, ",")
-    for other in ";\t":  # as spreadsheets write it where the comma is in numbers
+    for other in ";\t":  # as spreadsheets write it where the comma is the decimal sign
         found = _rows(text, other)
         has_header = bool(found) and any(cell.strip().lower() in _NAME_COLUMNS for cell in found[0])
         is_table = len({len(row) for row in found}) == 1 and len(found[0]) > 1
@@ -224,7 +224,7 @@ def _from_csv(text: str) -> list[str]:
     indices = [n for n, cell in enumerate(header) if cell in _INDEX_COLUMNS]
     if names:
         rows = rows[1:]
-        # "label" and "class" are what some call the index.
+        # Some files call the index "label" or "class".
         numbers = [
             n for n in names if all(row[n : n + 1] and _is_index(row[n].strip()) for row in rows)
         ]

@@ -1,5 +1,5 @@
-"""NumPy's arrays and numbers in a pickle, read from their bytes. NumPy's own functions for that are
-not called, because they would also make objects."""
+"""Reads NumPy's arrays and numbers in a pickle from their bytes. NumPy's own functions are not
+called, because they could also create objects."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 
 _MOST_VALUES = 100_000
-"""Of NumPy's arrays that are read: numbers of settings and names of classes, no weights."""
+"""Size of the largest NumPy array that is read: settings and names of classes, but no weights."""
 
 _NUMPY_TYPE = re.compile("b1|[iu][1248]|f[248]|U[0-9]+")
 
 
 class NumpyArray(list):
-    """In place of an array of NumPy: its values as a list, if they are numbers or texts and few."""
+    """Stands for a NumPy array: its values as a list if they are few numbers or texts, else []."""
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
 
     def __setstate__(self, state: Any) -> None:
-        with suppress(ValueError, TypeError):  # a class made from it may have a state of its own
+        with suppress(ValueError, TypeError):  # a subclass may have another state
             _, shape, dtype, is_fortran, data = state
             self[:] = _numpy_values(data, dtype, shape, "F" if is_fortran else "C")
 
 
 class _NumpyType:
-    """In place of a type of NumPy's numbers. code: such as "<f8"; "" where it is none we read."""
+    """Stands for a NumPy dtype. code: such as "<f8"; "" if the type is not supported."""
 
     code = ""
 
@@ -41,9 +41,9 @@ class _NumpyType:
 
 
 def _numpy_values(data: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
-    """Lists in lists, of numbers or texts. Empty for an array without an axis, which holds one
-    number, such as a metric, and none for each channel."""
-    if isinstance(data, list):  # of objects, such as texts of any length
+    """An array's numbers or texts as nested lists; empty if it has too many, or no axis, as then it
+    is a single number, such as a metric, and not one for each channel."""
+    if isinstance(data, list):  # an array of objects, such as texts
         return data if len(shape) == 1 and len(data) <= _MOST_VALUES else []
     code = getattr(dtype, "code", "")
     if not code or not shape or not 0 < len(data) <= _MOST_VALUES * np.dtype(code).itemsize:
@@ -63,7 +63,7 @@ def _numpy_array(*given: Any) -> NumpyArray:
 
 
 def _encoded(text: Any, encoding: Any = "latin1") -> Any:
-    """Bytes, as pickles before Python 3 have them."""
+    """Bytes, as pickles of protocol 2 have them."""
     is_bytes = isinstance(text, str) and encoding == "latin1"
     return text.encode("latin1") if is_bytes else b""
 
@@ -82,4 +82,4 @@ NUMPY = {
         )
     },
 }
-"""How NumPy's arrays and numbers are read, without its own functions for that."""
+"""What is called instead of NumPy's functions, by (module, name) in a pickle."""

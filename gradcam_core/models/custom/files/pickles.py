@@ -1,8 +1,8 @@
-"""Reading what `torch.save` and `torch.jit.save` have written without running anything in it.
+"""Reads files of `torch.save` and `torch.jit.save` without running anything in them.
 
 PyTorch's own reader (`weights_only=True`) refuses a file with a single object of another library,
-such as the hyperparameters of Lightning or a NumPy number beside the weights. Here every such
-object becomes an inert one, which holds what the file says of it and does nothing.
+such as Lightning's hyperparameters or a NumPy number beside the weights. Here, every such object
+becomes an `Inert`, which holds what the file says about it and does nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PLAIN = {
     ("builtins", "frozenset"): frozenset,
     **NUMPY,
 }
-"""All that is called while a file is read. None of it does more than hold values."""
+"""Everything that is called while a file is read. None of it does more than hold values."""
 
 _TYPES = (
     *("bool", "bytearray", "bytes", "complex", "dict", "float", "getattr", "int", "list"),
@@ -47,8 +47,7 @@ _HOSTILE = (
 
 
 class Inert(dict):
-    """In place of an object of a class that is not known. name: of that class. state: what its
-    attributes were."""
+    """Stands for an object of an unknown class. name: of that class. state: its attributes."""
 
     name = ""
 
@@ -86,7 +85,7 @@ class Inert(dict):
 
 
 class HostileError(pickle.UnpicklingError):
-    """The file would call something that nobody needs for weights."""
+    """The file would call something that no weights need."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -104,8 +103,8 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_inertly(path: Path) -> Any:
-    """What `torch.save` wrote, on the CPU. Raises HostileError, and almost anything for a file that
-    is damaged."""
+    """Reads what `torch.save` wrote, to the CPU. Raises HostileError, and almost anything for a
+    damaged file."""
     reader = SimpleNamespace(
         __name__="inert",
         Unpickler=_Unpickler,
@@ -115,8 +114,8 @@ def load_inertly(path: Path) -> Any:
 
 
 def loaded(path: Path, **given: Any) -> Any:
-    """What `torch.load` gives, whatever the file is called: by the suffix .safetensors alone it
-    would take it for one. Mapped into memory, if it is none from before 2020."""
+    """The result of `torch.load`, which by itself would take any file with the suffix .safetensors
+    for one. Mapped into memory, unless the suffix or a format from before 2020 prevents it."""
     if path.suffix.lower() == ".safetensors":
         with path.open("rb") as file:
             return torch.load(file, map_location="cpu", **given)
@@ -127,12 +126,12 @@ def loaded(path: Path, **given: Any) -> Any:
 
 
 _CONSTANT = re.compile(r"^  (\w+) : Final\[bool\] = (True|False)$", re.MULTILINE)
-"""In the code of TorchScript. What a class names as its constants is no attribute there:
-torchvision's GoogLeNet has `transform_input` so, its Inception v3 has it as an attribute."""
+"""Constants of a class in TorchScript's code, where they are no attributes: `transform_input` is a
+constant in torchvision's GoogLeNet, and an attribute in its Inception v3."""
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether it is what `torch.jit.save` writes."""
+    """Whether `torch.jit.save` has written the file."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -141,8 +140,8 @@ def is_torchscript(path: Path) -> bool:
 
 
 def torchscript_values(path: Path) -> dict[str, Any]:
-    """The tensors and other attributes of a scripted or traced network, by dotted name, and what
-    its code declares to be on or off. A frozen network has no tensors."""
+    """The tensors and other attributes of a scripted or traced network, by dotted name, and the
+    boolean constants in its code. A frozen network has no tensors."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         top = next(name for name in names if name.endswith("/data.pkl")).removesuffix("data.pkl")
