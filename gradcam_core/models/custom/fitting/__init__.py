@@ -1,1 +1,1 @@
-"""Which architecture the tensors of a file are of, and whether they fit it."""
+"""Finds the architecture of a file's tensors, and checks whether they fit it."""

@@ -1,4 +1,4 @@
-"""Whether weights fit an architecture, and with how many classes and channels."""
+"""Checks whether weights fit an architecture, and with how many classes and channels."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ from gradcam_core.models.custom.fitting.shapes import (
     varying_dimensions,
 )
 
-_NAMED_MISFITS = 3  # tensors
-_PLACES = 6  # in a file, at which a network is looked for
+_NAMED_MISFITS = 3  # tensors that a message names
+_PLACES = 6  # in a file, at which a network is tried
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network has to be built for these tensors. outputs: that the file has; classes: what is
-    told apart by them, two by a single one. split: the tensors whose one row becomes two. names: of
-    its tensors in the file, by its own. notes: what was taken otherwise than it stands there.
-    apart: names in the file that belong to none of its copies."""
+    """How a network has to be built for a file's tensors. outputs: their number in the file.
+    classes: how many the network is built with; 2 for a single output. split: tensors whose one row
+    becomes two, and in which dimension. names: of the tensors in the file, by the network's names.
+    notes: notices about what was interpreted. apart: names in the file that belong neither to the
+    network nor to a copy of it."""
 
     architecture: Architecture
     outputs: int
@@ -53,12 +54,12 @@ class Fit:
     apart: tuple[str, ...] = ()
 
     def of_values(self) -> Fit:
-        """The same where the outputs are values, so that a single one stays one."""
+        """The same for outputs that are values, of which a single one stays single."""
         return replace(self, classes=self.outputs, split={})
 
     def tensors(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the network loads. A single output z, whose sigmoid is a probability, becomes the
-        two -z/2 and z/2, whose softmax is the same."""
+        """The tensors that the network loads, by its own names. A single output z, whose sigmoid is
+        a probability, becomes the two -z/2 and z/2, whose softmax gives the same probability."""
         return {
             own: torch.cat([-given[name] / 2, given[name] / 2], self.split[own])
             if own in self.split
@@ -69,8 +70,8 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """An architecture at one place in the file. differing: what does not fit, in
-    words. is_headless: whether that is only that the head is missing."""
+    """An architecture at one place in the file. differing: what does not fit, in words.
+    is_headless: whether only the head is missing."""
 
     fit: Fit
     prefix: str
@@ -84,12 +85,12 @@ def fit(
     prefix: str | None = None,
     is_renamed: bool = True,
 ) -> Fit:
-    """The first of these architectures that the tensors fit, with the number of classes and of
-    channels that they have. prefix: names that stand before those of the network in the file; None
-    finds them. is_renamed: whether their names may be others, if their order and shapes are right.
+    """The first of these architectures that the tensors fit, with their numbers of classes and
+    channels. prefix: what the network's names begin with in the file; None finds it. is_renamed:
+    whether names may differ if order and shapes are right.
 
-    Raises ArchitectureError, which names the first tensors that differ from the likeliest one's,
-    with both shapes, and the likeliest architecture.
+    Raises HeadlessError if only the head is missing, and else ArchitectureError, which names the
+    first tensors that do not fit, with both shapes, and the likeliest architecture.
     """
     shapes = {name: tensor.shape for name, tensor in given.items()}
     failed: list[_Attempt] = []
@@ -140,7 +141,7 @@ def fit(
 
 
 def _renamed(architecture: Architecture, shapes: Shapes, given: Mapping[str, Tensor]) -> Fit | None:
-    """Where the tensors have other names and are the same in their order and shapes."""
+    """The fit of tensors with other names but the same order and shapes; None if they differ."""
     usual = shapes_of(architecture, 2, 3)
     of_classes, of_channels = varying_dimensions(architecture, usual)
     names = names_in_sequence(usual, shapes, {**of_channels, **of_classes})
@@ -236,7 +237,8 @@ def _complete(
     given: Mapping[str, Tensor],
     is_prefix_given: bool,
 ) -> tuple[Fit, list[str]]:
-    """The fit with notes of what it leaves out, and what it must not leave out."""
+    """The fit, with notices about what it leaves out, and what it must not leave out, in words.
+    Raises ArchitectureError."""
     found, place = chosen.fit, chosen.prefix
     left = unused_tensors(set(found.names.values()), found.names, shapes, given, place, others)
     notes = [*found.notes]
@@ -268,6 +270,7 @@ def _complete(
 def _surplus(
     left: UnusedTensors, shapes: Shapes, found: Fit, place: str, is_prefix_given: bool
 ) -> list[str]:
+    """What must not be left out, in words. Raises ArchitectureError if that is unclear."""
     if left.inside:
         return [
             f"{name.removeprefix(place)} {shape_text(shapes[name])} is not in the network"
@@ -285,11 +288,11 @@ def _surplus(
 
 
 def _counted(names: Sequence[str], place: str) -> str:
-    """The modules that these tensors belong to, without what the network lies in."""
+    """For people: the modules that these tensors belong to, without those around the network."""
 
     def module_of(name: str, end: int | None) -> str:
-        """The first parts of a name up to there, without the last; all of what holds the network,
-        too."""
+        """The first `end` parts of a name without its last; the whole name if these are also those
+        of a module around the network."""
         parts = name.split(".")
         module = ".".join(parts[:-1][:end]) or name
         return name if place.startswith(f"{module}.") else module
@@ -303,8 +306,8 @@ def _counted(names: Sequence[str], place: str) -> str:
 
 
 def _is_chain(architecture: Architecture) -> bool:
-    """Whether the network before its head does nothing but run its parts one after the other, so
-    that a Sequential of them is the same."""
+    """Whether the network before its head only runs its parts one after the other, so that a
+    Sequential of them computes the same."""
     module = architecture.build(2)
     children = list(module.children())
     seen: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""The head of a network in a file that names it otherwise than the architecture does."""
+"""Finds a network's head in a file that names it differently from the architecture."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gradcam_core.models.custom.fitting.placement import is_beside, is_computed
 
 @dataclass(frozen=True)
 class ReplacedHead:
-    """The last layer in the place of the architecture's own. names: in the file, by own name.
-    note: what is to be said of it."""
+    """A layer in the file that is used as the architecture's last layer. names: of its tensors in
+    the file, by the architecture's names. note: the notice about it."""
 
     names: Mapping[str, str]
     note: str
@@ -28,18 +28,20 @@ def replaced_head(
     used: set[str],
     is_prefix_given: bool,
 ) -> ReplacedHead | None:
-    """The last layer, where the file has it under another name than the architecture: alone in a
-    Sequential, or beside the network. is_prefix_given: so that what is not behind
-    the prefix does not count. None if nothing fits.
+    """The last layer, if the file has it under another name than the architecture: alone in a
+    Sequential, or beside the network. None if nothing fits.
 
-    Raises ArchitectureError if several layers stand in its place, or could.
+    missing: tensors of the architecture that the file lacks. usual: shapes of the architecture.
+    of_classes: tensors that depend on the number of classes, and in which dimension. shapes: of the
+    file. used: names in the file that are already used. is_prefix_given: whether only what is
+    behind the prefix counts. Raises ArchitectureError if several layers could be the head.
     """
     stems = {name.rpartition(".")[0] for name in missing}
     if not missing or not set(missing) <= set(of_classes) or len(stems) != 1:
         return None
     (stem,) = stems
     weight = f"{stem}.weight"
-    if weight not in missing:  # a layer without a bias adds nothing, which is what it has then
+    if weight not in missing:  # only the bias is missing, so the layer has none
         return ReplacedHead({}, f"{prefix}{stem} has no bias")
     dimension = of_classes[weight]
     wanted = [size for n, size in enumerate(usual[weight]) if n != dimension]
@@ -96,7 +98,8 @@ def replaced_head(
 
 
 def _others(place: str, layer: str, shapes: Shapes) -> set[str]:
-    """What is below a place besides a layer, without what is computed or of something else."""
+    """The tensors below a place that are not of this layer, without those that are computed or
+    belong to something beside the network."""
     own = {f"{layer}.weight", f"{layer}.bias"}
     below = {name for name in shapes if name.startswith(f"{place}.")} - own
     return {

@@ -1,4 +1,4 @@
-"""Which architecture a file of weights is of, where nobody says it."""
+"""Identifies the architecture of a file of weights, if nobody has named it."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from gradcam_core.models.custom.fitting.shapes import varying_dimensions
 from gradcam_core.models.optimise.build import network_as_built
 
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
-"""Under which training scripts write the name of an architecture."""
+"""Keys under which training scripts store the name of an architecture."""
 
 _VARIANT = re.compile("aa|blur")
-"""In timm's names of ResNets that shrink their maps in another way, with the same tensors."""
+"""In timm's names of ResNets that downsample in another way, with the same tensors."""
 
-_ANOTHER = 0.2  # share of a network's layers, above which what is left out is another network
+_ANOTHER = 0.2  # of a network's layers; if more are left over, the file holds another network
 
-_ROUNDING = 0.02  # of what differs between two pictures; a variant differs by more
+_ROUNDING = 0.02  # of the difference between two pictures; a variant differs by more
 
 _NAMED = 6  # architectures that an error names
 
 _SMALL_PX = 128
-"""Side of the noise by which variants are told apart: even at each resolution of a network, as
-theirs differ in how they pad what is."""
+"""Side of the noise that tells variants apart. It stays even at each resolution of a network,
+because variants may differ only in how they pad even sizes."""
 
 
 def identified(
@@ -60,11 +60,11 @@ def identified(
     is_normalisation_known: bool = False,
     size: InputSize | None = None,
 ) -> tuple[list[Architecture], str]:
-    """The architecture that a file names, or else its tensors; and what is to be said of it. size:
-    of the network's input, if that is known.
+    """The architecture that a file names, else the one that its tensors fit, and the notice about
+    it, or "". given, metadata: see `Checkpoint`. size: of the network's input, if that is known.
 
-    Raises ArchitectureError if there is none, or if there are several of the same tensors that
-    compute something else: or want another normalisation, unless that is known.
+    Raises ArchitectureError if there is none, or if several with the same tensors compute different
+    outputs, or expect different normalisations and `is_normalisation_known` is false.
     """
     arguments = arguments_in(metadata)
     for key in _KEYS:
@@ -112,7 +112,8 @@ def identified(
 
 
 def arguments_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What timm's training script was told to build the network with, besides what tensors show."""
+    """Arguments with which timm's training script built the network and that its tensors do not
+    show."""
     given = metadata.get("model_kwargs")
     found = dict(given) if isinstance(given, Mapping) else {}
     pooling = metadata.get("gp") or metadata.get("global_pool")
@@ -124,7 +125,7 @@ def arguments_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_parts(given: Shapes) -> Architecture | None:
-    """The one whose parts stand in a Sequential, as fastai has them; None if none do."""
+    """The architecture whose parts the file has in a Sequential, as in fastai; None if none."""
     for _, architecture in nearest(given):
         own = shapes_of(architecture, None, 3)
         stem = next(reversed(own)).rpartition(".")[0]
@@ -134,8 +135,8 @@ def _of_parts(given: Shapes) -> Architecture | None:
 
 
 def _check_names(given: Shapes) -> None:
-    """Raises ArchitectureError if these are the tensors of a known network, in the same order, but
-    under other names: a person who knows the network has to say that it is that one."""
+    """Raises ArchitectureError if these are the tensors of a known network in the same order but
+    under other names: only a person can tell whether it is that network."""
     found = of_the_same_shapes({n: shape for n, shape in given.items() if not is_beside(n)})
     if found is None:
         return
@@ -154,7 +155,7 @@ def _check_names(given: Shapes) -> None:
 
 
 def _check_alone(found: Fit, given: Mapping[str, Tensor]) -> None:
-    """Raises ArchitectureError if another network is in the file, too."""
+    """Raises ArchitectureError if the file holds another network, too."""
 
     def layers(names: Iterable[str]) -> int:
         return sum(given[name].ndim > 1 for name in names)
@@ -204,8 +205,8 @@ def _chosen(
 
 
 def _plain(groups: list[list[Architecture]]) -> list[Architecture] | None:
-    """Of several, the one that the others are variants of: torchvision has it, too, or the names of
-    the others begin with its name."""
+    """The group that the others are variants of: torchvision has it, too, or the names of the
+    others begin with its name. None if there is none."""
     if len(groups) == 1:
         return groups[0]
     of_both = [one for one in groups if len({member.library for member in one}) == 2]
@@ -229,20 +230,21 @@ def _as_published(architecture: Architecture) -> Architecture:
 
 
 def _outputs(fits: list[Fit], given: Mapping[str, Tensor]) -> list[Tensor | None]:
-    """What the architectures compute of noise with these weights; None of those that cannot. A
-    single one is not run, as there is nothing to compare."""
+    """The output of each architecture for noise with these weights; None if it cannot run, or has
+    none to be compared with."""
     if len(fits) == 1:
         return [None]
     small: list[Tensor | None] = []
     for one in fits:
         small.append(_output(one, given, _SMALL_PX))
-        if small[-1] is None:  # such as transformers, which are built for one size
+        if small[-1] is None:  # such as a transformer, which is built for one size
             return [_output(one, given) for one in fits]
     return small
 
 
 def _output(one: Fit, given: Mapping[str, Tensor], most_px: int | None = None) -> Tensor | None:
-    """most_px: of the noise's sides; None is the size that the architecture was published for."""
+    """The output for noise; None if the network cannot run. most_px: longest side of the noise;
+    None is the size that the architecture was published for."""
     size = [min(side, most_px or side) for side in one.architecture.preprocessing.size]
     batch = torch.rand(2, one.channels, *size, generator=torch.Generator().manual_seed(0))
     try:
@@ -258,7 +260,7 @@ def _output(one: Fit, given: Mapping[str, Tensor], most_px: int | None = None) -
 def _same(first: Tensor | None, second: Tensor | None) -> bool:
     if first is None or second is None or first.shape != second.shape:
         return first is second
-    # With what differs between two pictures, which may be little of what it gives for both.
+    # Relative to the difference between two pictures, which may be small beside the outputs.
     scale = float((second[0] - second[1]).abs().max())
     return float((first - second).abs().max()) <= _ROUNDING * scale
 

@@ -1,5 +1,5 @@
-"""Ranks architectures by how many of a file's tensors fit them: to identify it, and for the message
-that it does not fit the named one."""
+"""Ranks architectures by how many of a file's tensors fit them: to identify its architecture, and
+for the message that it does not fit the one named."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ INDEX = Path(__file__).with_name("architectures.json")
 """The numbers of tensors and values of every architecture; see `scripts/architectures.py`."""
 
 COUNTER = "num_batches_tracked"
-"""Suffix of the names of counters. Older files have none, and nobody needs them."""
+"""Suffix of the names of batch norms' counters, which older files lack and nothing needs."""
 
 _BUILT = 24  # architectures that a file of weights is compared with
 _LIKELY = 0.5  # share of the tensors that must fit an architecture for it to be offered
 _OF_TRAINING = re.compile(r"(^|\.)aux", re.IGNORECASE)
-"""In the names of heads that networks are not built with here."""
+"""In the names of auxiliary heads, without which networks are built here."""
 
-_GOOD_PART = 0.2  # share of all tensors that a network among them has
-_DEEPEST = 6  # names before those of a network
+_GOOD_PART = 0.2  # least share of all tensors that a network has
+_DEEPEST = 6  # parts of a prefix
 _OF_HEAD = 2  # tensors that may have another shape, as those of a head for other classes
-_LEAST_NAMED = 12  # tensors of a network that is named by their shapes alone
+_LEAST_NAMED = 12  # tensors of a network that is identified by shapes alone
 
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """share: of the tensors, without those of classes and channels, that have the same names and
-    shapes behind this prefix as in the architecture."""
+    """share: of the tensors that have the same names behind this prefix as in the architecture, and
+    the same shapes but for the number of classes or channels."""
 
     architecture: Architecture
     share: float
@@ -45,10 +45,10 @@ class Likeness:
 
 
 def likeliest(given: Shapes) -> Likeness | None:
-    """The architecture that these tensors, or those behind one prefix, resemble most; None if none
-    is much like them.
+    """The architecture that these tensors, or those behind one prefix, resemble most; None if they
+    resemble none closely.
 
-    Only those are built that have about as many tensors and values.
+    Only architectures with about as many tensors and values are built.
     """
     best: Likeness | None = None
     given = {name: shape for name, shape in given.items() if not _OF_TRAINING.search(name)}
@@ -67,13 +67,13 @@ def likeliest(given: Shapes) -> Likeness | None:
 
 
 def of_the_same_shapes(given: Shapes) -> Likeness | None:
-    """The architecture whose tensors have these shapes, whatever they are called; None if there is
-    none. share: of the tensors that have the shape of one of its own."""
+    """The architecture whose tensors have these shapes, whatever their names; None if there is
+    none. Its `share` is that of the tensors whose shape is one of the architecture's."""
     for prefix, architecture in nearest(given):
         behind = [shape for n, shape in given.items() if n.startswith(prefix) and _counts(n)]
         try:
             own = [n for name, n in shapes_of(architecture, None, 3).items() if _counts(name)]
-        except Exception:  # another version of the library
+        except Exception:  # the installed library is of another version
             continue
         common, count = (Counter(behind) & Counter(own)).total(), max(len(behind), len(own))
         if count - common <= _OF_HEAD and len(own) >= _LEAST_NAMED:
@@ -86,7 +86,7 @@ def _counts(name: str) -> bool:
 
 
 def alike(architecture: Architecture) -> list[Architecture]:
-    """This one, and those with as many tensors and values, torchvision's last."""
+    """All architectures with as many tensors and values as this one, torchvision's last."""
     sizes = _sizes()
     size = sizes[architecture.library].get(architecture.name)
     found = [
@@ -104,15 +104,15 @@ def _sizes() -> dict[Library, dict[str, tuple[int, int]]]:
 
 
 def nearest(given: Shapes) -> list[tuple[str, Architecture]]:
-    """Prefixes and architectures about as large as what is behind them, the nearest first."""
+    """Pairs of a prefix and an architecture about as large as what is behind it, nearest first."""
     measured: dict[tuple[int, int], str] = {}
     for prefix in _prefixes(given):
         size = size_of({n: shape for n, shape in given.items() if n.startswith(prefix)})
-        if prefix.startswith(measured.get(size, prefix)):  # the longest that all have
+        if prefix.startswith(measured.get(size, prefix)):  # keeps the longest with these tensors
             measured[size] = prefix
 
     def difference(size: tuple[int, int], other: tuple[int, int]) -> float:
-        # The number of values depends on that of classes, that of tensors does not.
+        # Unlike the number of tensors, that of values depends on the number of classes.
         return 4 * abs(math.log(size[0] / other[0])) + abs(math.log(size[1] / other[1]))
 
     ranked = sorted(
@@ -133,7 +133,7 @@ def nearest(given: Shapes) -> list[tuple[str, Architecture]]:
 
 
 def _prefixes(given: Shapes) -> list[str]:
-    """What may stand before a whole network: names with a good part of all tensors behind them."""
+    """Possible prefixes of a whole network: those with a good part of all tensors behind them."""
     count: Counter[str] = Counter()
     for name in given:
         parts = name.split(".")[:-1][:_DEEPEST]
@@ -143,7 +143,7 @@ def _prefixes(given: Shapes) -> list[str]:
 
 
 def size_of(shapes: Shapes) -> tuple[int, int]:
-    """How many tensors these are, and how many values they have; without counters of batches."""
+    """(number of tensors, number of their values), without counters of batches."""
     kept = [shape for name, shape in shapes.items() if not name.endswith(COUNTER)]
     return max(1, len(kept)), max(1, sum(shape.numel() for shape in kept))
 
@@ -151,7 +151,7 @@ def size_of(shapes: Shapes) -> tuple[int, int]:
 def _likeness(architecture: Architecture, given: Shapes) -> float:
     try:
         own = shapes_of(architecture, None, 3)
-    except Exception:  # another version of the library
+    except Exception:  # the installed library is of another version
         return 0.0
     own = {name: shape for name, shape in own.items() if not name.endswith(COUNTER)}
     same = sum(name in given and _alike(shape, given[name]) for name, shape in own.items())
@@ -159,11 +159,12 @@ def _likeness(architecture: Architecture, given: Shapes) -> float:
 
 
 def _alike(first: torch.Size, second: torch.Size) -> bool:
-    """All but one dimension, of a classifier or of the first layer, are the same."""
+    """Whether two shapes are the same, but for the number of classes in a classifier or of channels
+    in a first layer."""
     if len(first) != len(second):
         return False
     return sum(a != b for a, b in zip(first, second, strict=True)) == 0 or (
-        # The rest is large enough not to be the same by chance.
+        # The other dimensions are large enough not to be the same by chance.
         len(first) in (1, 2, 4) and _is_edge(first, second)
     )
 

@@ -1,4 +1,4 @@
-"""What to do about weights that do not fit an architecture."""
+"""Advice about weights that do not fit an architecture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradcam_core.models.custom.fitting.likeness import likeliest, of_the_same_s
 
 AS_MODULE = "build the network, load the file, and give it as gc.register(…, module=…)"
 
-_TOKENS_OF_NO_PLACE = 5  # at most: of the class, of distillation, four registers
+_TOKENS_OF_NO_PLACE = 5  # most tokens without a position: class, distillation, registers
 
 _ALTERED = {
     "parametrizations.": "parametrised: call torch.nn.utils.parametrize.remove_parametrizations "
@@ -23,11 +23,11 @@ _ALTERED = {
     "fake_quant_": "prepared for quantisation: save those of the network before that",
     "fake_quant.": "prepared for quantisation: save those of the network before that",
 }
-"""By what is in the names of tensors, how they were altered, and what to do."""
+"""Part of the names of tensors: how they were altered, and what to do."""
 
 
 def altered(given: Shapes) -> str:
-    """How people have altered the weights, if their names say so, and what to do."""
+    """How the weights were altered, by their names, and what to do; "" if they were not."""
     for part, what in _ALTERED.items():
         if any(
             part in name if "." in part or part[-1] == "_" else name.endswith(part)
@@ -38,7 +38,7 @@ def altered(given: Shapes) -> str:
 
 
 def hint(given: Shapes, architecture: Architecture) -> str:
-    """What to do with weights that do not fit this architecture."""
+    """Advice for people whose weights do not fit this architecture."""
     if found := altered(given):
         return f"They are {found}"
     best = likeliest(given)
@@ -60,15 +60,16 @@ def hint(given: Shapes, architecture: Architecture) -> str:
 
 
 def _are_other_places(own: Sequence[int], given: Sequence[int]) -> bool:
-    """Whether embeddings of positions are as wide and differ in more than tokens of no place."""
+    """Whether two position embeddings are equally wide, and differ by more than tokens without a
+    position, so that their pictures differ in size."""
     if len(own) != len(given) or own[-1] != given[-1]:
         return False
     return abs(prod(own[:-1]) - prod(given[:-1])) > _TOKENS_OF_NO_PLACE
 
 
 def under_other_names(given: Shapes) -> str:
-    """Which architecture has tensors of these shapes under other names, and what to do; empty if
-    none has."""
+    """Which architecture has tensors of these shapes under other names, and what to do; "" if none
+    has."""
     found = of_the_same_shapes(given)
     if found is None:
         return ""

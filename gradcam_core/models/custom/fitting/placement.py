@@ -1,4 +1,4 @@
-"""Where in a file the tensors of a network are: behind which prefix, and what else is there."""
+"""Finds the tensors of a network in a file: their prefix, and what else the file holds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gradcam_core.models.custom.architectures import Shapes
 from gradcam_core.models.custom.fitting.likeness import COUNTER
 
 _COMPUTED = ("attn_mask", "relative_position_index", "total_ops", "total_params")
-"""Last names of tensors that networks of other versions compute, and of what profilers count."""
+"""Last names of tensors that other versions of a network compute, and of profilers' counts."""
 
 _BESIDE = re.compile(
     r"loss|criteri|metric|accurac|confusion|conf_?mat|optim|sched|^aux|discriminator|n_averaged"
     r"|(^|_)(acc|auc|auroc|f1|iou|recall|precision|queue|ema|teacher|student|momentum|centers?)(_|$)"
 )
-"""Names of modules beside a network that what it computes does not depend on."""
+"""In the names of modules beside a network that do not affect its outputs."""
 
 _SCALING = re.compile(r"temperature|(^|_)scale(_|$)")
 """Numbers by which people divide or multiply logits."""
@@ -28,13 +28,14 @@ _SCALING = re.compile(r"temperature|(^|_)scale(_|$)")
 _EMA = re.compile(r"(^|_)(ema|average_model_state)(_|$)")
 
 _RAW = "current_model_state."
-"""Where Lightning's callback puts raw weights; the averaged ones stand in their place."""
+"""Prefix of raw weights in files of Lightning's callback, where averaged ones take their place."""
 
 _SOME = 0.5  # share of a network's tensors that must have their names behind a prefix
 
 
 def prefixes(own: Collection[str], names: Iterable[str]) -> list[str]:
-    """What may stand before the names of a network in a file, the likeliest first; with its dot."""
+    """Possible prefixes, with their dot, of a network's names in a file, the likeliest first. own:
+    the network's names. names: the file's."""
     wanted = {name for name in own if not name.endswith(COUNTER)}
     found: Counter[str] = Counter()
     for name in names:
@@ -48,21 +49,20 @@ def prefixes(own: Collection[str], names: Iterable[str]) -> list[str]:
 
 
 def names_below(prefix: str, shapes: Shapes) -> dict[str, str]:
-    """The whole name in the file of every tensor behind a prefix, by its name without it."""
+    """The tensors behind a prefix: their whole names in the file, by their names without it."""
     return {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
 
 
 def is_within(part: str, prefix: str) -> bool:
-    """Whether a prefix has these names, one after the other, in it."""
+    """Whether a prefix contains these dotted names, one after the other."""
     return f".{part.strip('.')}." in f".{prefix}"
 
 
 def preferred_prefix(
     found: Sequence[str], tensors: Mapping[str, Tensor], own: Collection[str]
 ) -> str:
-    """Of several prefixes behind each of which all tensors are, the one that is meant: any if the
-    values are the same, that of averaged weights (EMA) beside raw ones. Raises ArchitectureError.
-    """
+    """Chooses among prefixes that each have a whole network behind them: any, if all values are the
+    same; that of averaged weights (EMA) beside raw ones. Raises ArchitectureError for others."""
 
     def same(first: str, second: str) -> bool:
         return all(
@@ -89,7 +89,8 @@ def preferred_prefix(
 
 
 def is_averaged(prefix: str, others: Sequence[str] = ()) -> bool:
-    """Whether the weights behind it are an exponential moving average. others: prefixes of all."""
+    """Whether the weights behind a prefix are an exponential moving average. others: the prefixes
+    of all networks in the file."""
     is_raw = prefix.startswith(_RAW)
     is_beside_raw = any(other.startswith(_RAW) for other in others) and not is_raw
     return is_beside_raw or any(_EMA.search(_words(part)) for part in prefix.split("."))
@@ -97,8 +98,8 @@ def is_averaged(prefix: str, others: Sequence[str] = ()) -> bool:
 
 @dataclass(frozen=True)
 class UnusedTensors:
-    """What a file holds besides a network. inside: within its modules; part: of it, as it seems;
-    apart: what may be left out."""
+    """Names of what a file holds besides a network. inside: within the network's modules. part:
+    seems to be part of the network. apart: may be left out."""
 
     inside: list[str]
     part: list[str]
@@ -109,7 +110,8 @@ def unused_tensors(
     used: Collection[str], own: Collection[str], shapes: Shapes, tensors: Mapping[str, Tensor],
     prefix: str, other_prefixes: Sequence[str],
 ) -> UnusedTensors:  # fmt: skip
-    """The tensors that are not used. other_prefixes: of networks that were not chosen."""
+    """The tensors that are not used. used: names in the file. own: the network's names. tensors: in
+    the file. other_prefixes: of networks that were not chosen."""
     modules = {name.partition(".")[0] for name in own}
     found = UnusedTensors([], [], [])
     for name in shapes:
@@ -130,12 +132,12 @@ def unused_tensors(
 
 
 def is_computed(name: str) -> bool:
-    """Whether nobody needs this tensor, because a network computes its like."""
+    """Whether a tensor is not needed, because the network computes it or does not use it."""
     return name.endswith((COUNTER, *_COMPUTED))
 
 
 def is_beside(name: str) -> bool:
-    """Whether a tensor is of something beside the network, such as a loss or a metric."""
+    """Whether a tensor belongs to something beside the network, such as a loss or a metric."""
     return any(_BESIDE.search(_words(part)) for part in name.split("."))
 
 
@@ -144,7 +146,8 @@ def _words(name: str) -> str:
 
 
 def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether it seems to be a layer: more than a number, and not a row of them alone."""
+    """Whether a tensor seems to belong to a layer: it is neither a single number nor a lone row of
+    numbers, or it scales logits."""
     stem, _, last = name.rpartition(".")
     if not tensors[name].is_floating_point():
         return False
@@ -165,9 +168,9 @@ def _computes(name: str, shapes: Shapes, tensors: Mapping[str, Tensor]) -> bool:
 
 
 def names_in_sequence(own: Shapes, shapes: Shapes, varying: Mapping[str, int]) -> dict[str, str]:
-    """Whole names in the file by own names, where all tensors have the same last names and shapes
-    one after the other, whatever else they are called. varying: names with a side that depends on
-    the classes or channels, and which it is. Empty if they do not."""
+    """Whole names in the file by the network's names, if all tensors have the same last names and
+    shapes in the same order, however they are called otherwise; else {}. varying: tensors with a
+    dimension that depends on the number of classes or channels, and which it is."""
     names = [name for name in own if not is_computed(name)]
     given = [name for name in shapes if not is_computed(name) and not is_beside(name)]
 
@@ -183,16 +186,16 @@ def names_in_sequence(own: Shapes, shapes: Shapes, varying: Mapping[str, int]) -
 
 
 def _is_numbered(names: Sequence[str]) -> bool:
-    """Whether these are the parts of a Sequential, which are known by their order if they are."""
+    """Whether these are parts of a Sequential, which are left to `names_by_order`."""
     levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
     tops = next((set(level) for level in levels if len(set(level)) > 1), set())
     return all(top.isdecimal() for top in tops)
 
 
 def names_by_order(own: Shapes, shapes: Shapes, optional: Collection[str]) -> dict[str, str]:
-    """Whole names in the file by own names, where the network's parts stand in a Sequential, as in
-    `nn.Sequential(*network.children())`: under the same names but for their numbers, with the same
-    shapes, in the same order. optional: names of the head. Empty if they do not."""
+    """Whole names in the file by the network's names, if the network's parts are in a Sequential,
+    as in `nn.Sequential(*network.children())`: numbered, but otherwise with the same names, shapes
+    and order; else {}. optional: names of the head's tensors."""
     parts: dict[str, list[str]] = {}
     for name in own:
         if not name.endswith(COUNTER):

@@ -12,8 +12,8 @@ from gradcam_core.models.custom.fitting.likeness import COUNTER
 def varying_dimensions(
     architecture: Architecture, usual: Shapes
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Which tensors have a number of classes or of channels, and in which dimension: what differs
-    between two networks of this architecture with different numbers."""
+    """The tensors whose shape depends on the number of classes, and on that of channels, with the
+    dimension that does. usual: shapes of the architecture for 2 classes and 3 channels."""
     of_classes = _dimensions(usual, shapes_of(architecture, 3, 3))
     try:
         of_channels = _dimensions(usual, shapes_of(architecture, 2, 1))
@@ -23,7 +23,7 @@ def varying_dimensions(
 
 
 def size_in(dimensions: Mapping[str, int], usual: Shapes, given: Shapes, otherwise: int) -> int:
-    """The number of classes, or of channels, by the tensors that were given."""
+    """The number of classes, or of channels, by the given shapes; `otherwise` if they lack it."""
     found = [
         given[name][dimension]
         for name, dimension in dimensions.items()
@@ -44,7 +44,8 @@ def _dimensions(first: Shapes, second: Shapes) -> dict[str, int]:
 def differences(
     own: Shapes, given: Shapes, outputs: int, of_classes: Mapping[str, int]
 ) -> Iterator[str]:
-    """What does not fit, in words, in the order of the network."""
+    """Yields what does not fit, in words, in the network's order. own: the network's shapes. given:
+    the file's, by the network's names. outputs: how many the file has."""
     for name, shape in own.items():
         if name.endswith(COUNTER):
             continue
