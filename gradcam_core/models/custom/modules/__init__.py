@@ -1,1 +1,1 @@
-"""Modules that a person has built: registering one, and refusing what is explained wrongly."""
+"""Registers modules that people have built, and refuses those that would be explained wrongly."""

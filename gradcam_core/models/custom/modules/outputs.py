@@ -1,4 +1,4 @@
-"""What the numbers are that a person's module gives."""
+"""Finds out whether a module's outputs are logits, probabilities or something else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAME_VALUES = (
     *("View", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze", "Clone", "Alias", "ToCopy"),
     *("Select", "Slice", "Transpose", "T", "Permute", "Expand", "Clamp", "Cat", "Stack"),
 )
-"""Operations, by their names in autograd graphs, that hand on the values that they are given."""
+"""Operations that pass on their input's values, by their names in autograd graphs."""
 
 _PROBABILITIES = ("Sigmoid", "Hardsigmoid", "Softmax")
 _LOGARITHMS = ("LogSigmoid", "LogSoftmax")
@@ -25,7 +25,7 @@ _SCALED = (
     *(*_SAME_VALUES, "Add", "Sub", "Rsub", "Mul", "Neg", "Pow", "Sum", "Mean", "Max", "Amax"),
     *("Maximum", "Prod"),
 )
-"""Operations that make percentages, differences or means of the probabilities they are given."""
+"""Operations that turn probabilities into percentages, differences or means."""
 
 _PARAMETER = "torch::autograd::AccumulateGrad"
 
@@ -33,8 +33,8 @@ _PASS = "pass output=, a function that returns logits, or "
 
 
 def what_they_are(logits: Tensor, of_extremes: Tensor) -> str:
-    """What the numbers [N, classes] at the end of an autograd graph are: see `ModuleFacts`.
-    of_extremes: the numbers for pictures that logits would be far from 0 for."""
+    """What outputs [N, classes] at the end of an autograd graph are: see `ModuleFacts.gives`.
+    of_extremes: the outputs for pictures whose logits would be far from 0."""
     values = logits.detach().float()
     is_shares = bool((values >= 0).all()) and values.shape[1] > 1
     if is_shares and bool(((values.sum(dim=1) - 1).abs() < _SURE).all()):
@@ -44,16 +44,16 @@ def what_they_are(logits: Tensor, of_extremes: Tensor) -> str:
         return "log-softmax"
     if _are_only(logits.grad_fn, _PROBABILITIES):
         return "sigmoid"
-    # Such as 1 - sigmoid, (tanh + 1) / 2, or the mean of the probabilities of all places. Logits
-    # of a few pictures may lie between 0 and 1, too.
+    # Probabilities may also be 1 - sigmoid, (tanh + 1) / 2, or a mean over all places. Logits of a
+    # few pictures may lie between 0 and 1, too, so the graph has to bound them as well.
     is_outside = any(bool(((one < 0) | (one > 1)).any()) for one in (values, of_extremes))
     return "logits" if is_outside or not _are_bounded(logits.grad_fn) else "probabilities"
 
 
 def _holds(end: Node | None, state: Any, step: Callable[[Node, Any], bool | list]) -> bool:
-    """Whether something is so of all that these numbers come from. step: gives whether it is so of
-    a node, or the nodes and states that decide. Each is asked once: networks may lead back to one
-    node in more ways than can be counted."""
+    """Whether a condition holds for all nodes that the outputs come from. step: (node, state) ->
+    whether it holds there, or the nodes and states that decide. Each of these is visited once, as
+    the number of paths to a node may be exponential."""
     waiting, seen = [(end, state)], set()
     while waiting:
         one = waiting.pop()
@@ -70,9 +70,8 @@ def _holds(end: Node | None, state: Any, step: Callable[[Node, Any], bool | list
 
 
 def _are_bounded(end: Node | None) -> bool:
-    """Whether all these numbers come from probabilities, from exponentials, as in a sigmoid by
-    hand, or from a tanh or erf to which something was added, with no layer behind that has
-    weights."""
+    """Whether all outputs come from probabilities, from exponentials, as in a hand-written sigmoid,
+    or from a tanh or erf to which something was added, with no layer with weights after that."""
     from gradcam_core.cam.target_layers.graph import is_product
 
     def step(node: Node, is_shifted: bool) -> bool | list:
@@ -88,7 +87,7 @@ def _are_bounded(end: Node | None) -> bool:
 
 
 def _are_of_shares(end: Node | None) -> bool:
-    """Whether these numbers are computed from probabilities alone, with numbers."""
+    """Whether the outputs are computed from probabilities and constants alone."""
 
     def step(node: Node, state: None) -> bool | list:
         name, before = _name(node), _before(node)
@@ -99,7 +98,7 @@ def _are_of_shares(end: Node | None) -> bool:
 
 
 def _are_only(end: Node | None, names: Sequence[str]) -> bool:
-    """Whether nothing but a change of shape lies between these and this end of a graph, such as
+    """Whether the outputs are results of these operations, at most in another shape, such as
     sigmoids, or some classes of a softmax."""
 
     def step(node: Node, names: Sequence[str]) -> bool | list:
@@ -124,8 +123,8 @@ def _name(node: Node | None) -> str:
 
 
 def not_taken(logits: Tensor) -> str:
-    """What numbers [N, classes] of different images are, where they are neither logits nor one of
-    `what_they_are`, and what to return instead, for a person; empty if they may be logits."""
+    """For people: what outputs [N, classes] of different pictures are, if they are neither logits
+    nor supported (see `what_they_are`), and what to return instead; "" if they may be logits."""
     values = logits.detach().double()
     of_shares = ""
     if _are_only(logits.grad_fn, _BOUNDED) and bool((values.abs() <= 1).all()):

@@ -1,4 +1,4 @@
-"""A module that a person has built, as one of the networks: it stays as it is."""
+"""A module that a person has built, used as a network without being changed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from gradcam_core.cam.run import Run
 
-_STEADY = 0.02  # of the largest logit; rounding, with another number of images, differs by less
+_STEADY = 0.02  # of the largest logit; rounding in batches of other sizes changes less
 _EXTREME = 100  # times noise
 
 
 @dataclass(frozen=True)
 class ModuleSource(Source):
-    """No file: the module is in this process. Its address has the name of its class."""
+    """The source of a module in this process, which has no file. name: of its class."""
 
     name: str
 
@@ -47,7 +47,7 @@ class ModuleSource(Source):
 
 @dataclass(frozen=True)
 class ModuleWeights(Weights):
-    """The values of a module at the time when it was first used. digest: of all of them."""
+    """The values of a module when it was first used. digest: the SHA-256 of all of them."""
 
     digest: str = ""
 
@@ -58,11 +58,11 @@ class ModuleWeights(Weights):
 
 @dataclass(frozen=True)
 class ModuleRecipe:
-    """See `Recipe`. given_output: from what the module gives to its logits; None where that is
-    clear. is_single: whether it has a single output, which says how likely one class is. gives: see
-    `ModuleFacts`. finds_layer: whether the target layer is found in each pass, because the module
-    may take another path for another photo, and nobody has named one. is_alone: whether each
-    picture is run alone, because what is read from one would decide for all."""
+    """See `Recipe`. given_output: maps the module's output to logits; None if that is not needed.
+    is_single: whether it has a single output, for one class. gives: see `ModuleFacts`. finds_layer:
+    whether the target layer is found in each forward pass, because nobody has named it and the
+    module may take another path for another photo. is_alone: whether each picture is run alone,
+    because values read from one picture would decide for the whole batch."""
 
     module: nn.Module = field(repr=False)
     preprocessing: Preprocessing
@@ -74,8 +74,8 @@ class ModuleRecipe:
 
     @property
     def output(self) -> Callable[[Any], Tensor] | None:
-        """For `forward`: a single output z, whose sigmoid is a probability, becomes the two -z/2
-        and z/2, as in files (see `Fit.tensors`)."""
+        """Maps the module's output to logits, for `forward`. A single output z, whose sigmoid is a
+        probability, becomes the two -z/2 and z/2, as for files (see `Fit.tensors`)."""
         return self._both if self.is_single else self.given_output
 
     def _both(self, given: Any) -> Tensor:
@@ -97,12 +97,13 @@ class ModuleRecipe:
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """What a pass of a module shows. outputs: how many; gives: "logits", or "softmax",
-    "log-softmax" or "sigmoid" if that is in the module, or "probabilities" if something like it is
-    and all numbers seen are from 0 to 1; layer: the last feature map. reads_values:
-    whether its code reads numbers that are computed, by which it may go another way for another
-    picture. scales_pictures: as one does that normalises them itself. no_logits: what the outputs
-    are instead, if that is not taken, and what to return."""
+    """What forward passes show about a module. outputs: their number. gives: "logits"; "softmax",
+    "log-softmax" or "sigmoid" if the module ends with that; or "probabilities" if it ends with
+    something similar and all outputs seen are from 0 to 1. layer: name of the layer with the last
+    feature map. reads_values: whether its code reads computed values, so that it may take another
+    path for another picture. scales_pictures: whether it scales them, as a module does that
+    normalises its input. no_logits: what the outputs are if they are not supported, and what to
+    return instead, else ""."""
 
     outputs: int
     gives: str
@@ -113,7 +114,7 @@ class ModuleFacts:
 
 
 def channels_of(module: nn.Module) -> int:
-    """That the first convolution takes; 3 if there is none."""
+    """The number of channels that the first convolution takes; 3 if there is no convolution."""
     from torch import nn
 
     for part in module.modules():
@@ -123,8 +124,8 @@ def channels_of(module: nn.Module) -> int:
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module that `torch.compile` or nn.DataParallel was called with. It has the same weights
-    and computes the same; compiled code has no parts to look into."""
+    """The module that `torch.compile` or nn.DataParallel was called with, which has the same
+    weights and computes the same. Compiled code cannot be inspected."""
     from torch import nn
 
     while True:
@@ -142,7 +143,7 @@ def inspect_module(
     layer: str | None,
     output: Callable[[Any], Tensor] | None,
 ) -> ModuleFacts:
-    """Run the module on noise. Raises NetworkError if it cannot be explained, and says why."""
+    """Runs the module on noise. Raises NetworkError, with the reason, if it cannot be explained."""
     import torch
 
     _check_values(module)
@@ -171,7 +172,7 @@ def inspect_module(
 
 
 def _logits(module: nn.Module, batch: Tensor, output: Callable[[Any], Tensor] | None) -> Tensor:
-    """Of a batch that the module may not take; then infinite."""
+    """The logits of a batch; infinite if the module does not accept it."""
     import torch
 
     from gradcam_core.cam.network.outputs import logits_selector
@@ -186,7 +187,7 @@ def _logits(module: nn.Module, batch: Tensor, output: Callable[[Any], Tensor] | 
 def _check_places(
     module: nn.Module, picture: Tensor, run: Run, output: Callable[[Any], Tensor] | None
 ) -> None:
-    """Raises NetworkError where the module moves its pictures: heat would be somewhere else."""
+    """Raises NetworkError if the module moves its pictures: heat would be in the wrong place."""
     from gradcam_core.cam.network.inputs import Inputs
     from gradcam_core.cam.target_layers.layers import maps_of
     from gradcam_core.cam.target_layers.places import (

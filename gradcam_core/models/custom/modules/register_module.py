@@ -1,4 +1,4 @@
-"""Registering a module that a person has built."""
+"""Makes what is registered for a module that a person has built."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _CHANNELS = "pictures have 1 or 3: give channels=1 or channels=3 if the module t
 
 _HEADS = ("fc", "head", "classifier")
 _HOLDERS = ("config", "hparams", "dataset_meta")
-"""Where transformers, Lightning and OpenMMLab keep what a module was made with."""
+"""Attributes in which transformers, Lightning and OpenMMLab keep a module's settings."""
 
 _NAMES_KEYS = ("id2label", "class_names", "classes", "class_to_idx", "idx_to_class", "CLASSES")
-"""What only names of classes stand under; a list called `names` or `labels` may be of parts."""
+"""Keys that hold only names of classes; a list called `names` or `labels` may be of parts."""
 
 
 def of_module(
@@ -45,7 +45,8 @@ def of_module(
     module: nn.Module,
     output: Callable[[Any], Tensor] | None = None,
 ) -> ModelInfo:
-    """A module that a person has built. See `resolve`."""
+    """What is registered for a module. output: maps its output to logits, if that is needed. Raises
+    NetworkError or LabelError."""
     from torch import nn
 
     if not isinstance(module, nn.Module):
@@ -67,7 +68,7 @@ def of_module(
     if output is not None and not callable(output):
         raise NetworkError(f"output= is a {type(output).__name__} and must be a function")
     of_layer = channels_of(module)
-    # A first layer may take more than the picture has: its places, or its parts side by side.
+    # A first layer may take more channels than the picture has, such as its coordinates.
     channels = described.channels or (of_layer if of_layer in (1, 3) else 3)
     if channels not in (1, 3):
         raise NetworkError(f"channels= gives {channels} channels, but {_CHANNELS}")
@@ -130,14 +131,14 @@ def of_module(
 
 
 def _is_headless(module: nn.Module) -> bool:
-    """Whether the module says that it has no classes, and has no head that was put in later."""
+    """Whether the module says that it has no classes, and no head was added later."""
     from torch import nn
 
     if getattr(module, "num_classes", None) != 0:
         return False
     try:
         heads = module.get_classifier()  # type: ignore[operator]
-    except Exception:  # there is none, or none where it was
+    except Exception:  # it has no head, or not where it was
         if hasattr(module, "get_classifier"):
             return False
         heads = tuple(getattr(module, name) for name in _HEADS if hasattr(module, name))
@@ -146,7 +147,8 @@ def _is_headless(module: nn.Module) -> bool:
 
 
 def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
-    """What the module, a part of it, or what it was made with calls so many classes."""
+    """The names of so many classes, by the module, a part of it or its settings; None if none has
+    them."""
     for part in module.modules():
         for holder, key in product((*_HOLDERS, ""), (*_NAMES_KEYS, "names")):
             with suppress(Exception):  # a property may raise anything
@@ -161,7 +163,7 @@ def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
 
 
 def _normalising(module: nn.Module) -> str:
-    """The dotted name, and the class, of a part that may normalise pictures; empty if none does."""
+    """The dotted name and the class of a part that may normalise pictures; "" if none does."""
     for name, part in module.named_modules():
         given: list[Any] = [getattr(part, key, None) for key in ("mean", "std")]
         mean, std = (one.flatten().tolist() if hasattr(one, "tolist") else one for one in given)
@@ -171,7 +173,8 @@ def _normalising(module: nn.Module) -> str:
 
 
 def _usual_of(module: nn.Module) -> tuple[Preprocessing, str]:
-    """What timm's networks say of themselves, or else ImageNet's usual, and that it is that."""
+    """The preprocessing that a timm network states, else ImageNet's; and the notice that ImageNet's
+    is used, else ""."""
     settings = getattr(module, "pretrained_cfg", None)
     if isinstance(settings, Mapping) and settings.get("mean"):
         import_timm()

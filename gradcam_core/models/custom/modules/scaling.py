@@ -1,5 +1,5 @@
-"""Whether a person's module scales its pictures before its first layer, as one does that normalises
-them itself."""
+"""Checks whether a module scales its pictures before its first layer, as a module does that
+normalises its input."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _LARGER, _SMALLER = 1.5, 0.1
-"""By which pictures are scaled that have values from 0 to 1, or to 255. torchvision's networks that
-change ImageNet's normalisation to another one (`transform_input`) scale by 0.4 to 0.5."""
+"""Normalising scales values from 0 to 1 by more than the first, values to 255 by less than the
+second. torchvision's networks that convert ImageNet's normalisation to another (`transform_input`)
+scale by 0.4 to 0.5."""
 
 _ROUNDED = 1e-3
-"""What is left of even pictures behind a filter that takes them away, such as x - blurred x."""
+"""What is left of uniform pictures after a filter that removes them, such as x - blurred x."""
 
 _GREYS = (0.25, 0.75)
-"""Even pictures, which stay so where they are resized or their channels change places, and lie
-between the limits that values may be clamped to."""
+"""Values of uniform pictures, which stay uniform if they are resized or their channels are swapped.
+They lie within the limits to which modules may clamp values."""
 
 
 def scales_pictures(module: nn.Module, pictures: Tensor) -> bool:
-    """pictures: any [2, C, H, W]. Whether the first layer that has weights is given each channel of
-    pictures times a number, and perhaps plus another one, as raw pictures are normalised."""
+    """Whether the first layer with weights gets each channel of the pictures scaled, and perhaps
+    shifted, as raw pictures are normalised. pictures: any batch [2, C, H, W]."""
     import torch
 
     from gradcam_core.cam.network.hooks import exclusive, on_this_thread
