@@ -1,5 +1,5 @@
-"""A person's own networks beside ours: any classifier of timm or torchvision, with weights of any
-origin, registered in Python, on the command line or in a file."""
+"""Registers people's own networks, in Python, on the command line or from a file: any classifier of
+timm or torchvision with weights of any origin, or a module."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def register(
 
 
 def register_described(described: Description) -> ModelInfo:
-    """See `register`. Raises NetworkError."""
+    """Registers the network that is described, as `register` does. Raises NetworkError."""
     return _added(described, lambda: resolve(described))
 
 
@@ -84,9 +84,9 @@ def _added(
 
 
 def registered(names: Iterable[str] | None = None) -> list[Description]:
-    """Of a person's own networks that there are, for another process that is to have them, too.
+    """Descriptions of the registered networks, for another process that needs them.
 
-    names: of those that are needed; None is all. Raises NetworkError for one that is a module.
+    names: only networks of these names; None for all. Raises NetworkError if one is a module.
     """
     found = [info.name for info in list_models() if info.name in _registered]
     if names is not None:
@@ -113,8 +113,8 @@ def _absolute(given: _Given) -> _Given:
 def register_all(
     specs: Iterable[str], file: Path | None = None, *, classes_only: bool = False
 ) -> list[ModelInfo]:
-    """What a file and then texts describe; without a file the usual one, if it is there.
-    classes_only: whether there is no place for networks that give values. Raises NetworkError."""
+    """Registers the networks that a file and then `specs` describe. file: None is `FILE`, if it
+    exists. classes_only: whether networks that predict values are refused. Raises NetworkError."""
     described = []
     if file is not None or Path(FILE).is_file():
         described += described_in_file(file or Path(FILE))

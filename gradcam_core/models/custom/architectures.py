@@ -1,4 +1,4 @@
-"""The architectures of timm and torchvision: finding one by its name, and building it."""
+"""Finds architectures of timm and torchvision by name, and builds them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from gradcam_core.upstream import import_timm
 Library: TypeAlias = Literal["timm", "torchvision"]
 
 TRANSFORMING = ("googlenet", "inception_v3")
-"""torchvision's networks that may normalise their input once more (`transform_input`). Those that
-are published do, and so does what was trained from them."""
+"""torchvision's networks that may normalise their input once more (`transform_input`). The
+published ones do, and so do networks that were trained from them."""
 
 _KEPT = 64
-"""Networks whose shapes are remembered: twice as many as one file is compared with, some 20 KB
-each."""
+"""Number of networks whose shapes are cached: twice as many as one file is compared with, some
+20 KB each."""
 
 Shapes: TypeAlias = Mapping[str, torch.Size]
-"""Shapes of all tensors, by name."""
+"""Shapes of all tensors of a network or file, by name."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A classifier as a library has it by this name. arguments: for the library's builder."""
+    """A classifier that a library builds by this name. arguments: for the library's builder."""
 
     library: Library
     name: str
@@ -45,8 +45,8 @@ class Architecture:
         return f"{self.library}'s {self.name}"
 
     def build(self, classes: int | None = None, channels: int = 3) -> nn.Module:
-        """In eval mode, its values random; on the device that is torch's default. None is the
-        number of classes that it was published with."""
+        """The network in eval mode, with random values, on torch's default device. classes: None is
+        the number that it was published with."""
         if self.library == "timm":
             arguments = dict(self.arguments)
             if classes is not None:
@@ -57,7 +57,7 @@ class Architecture:
         if classes is not None:
             arguments["num_classes"] = classes
         if self.name in TRANSFORMING:
-            arguments["init_weights"] = False  # takes a minute
+            arguments["init_weights"] = False  # it would take a minute
             arguments["aux_logits"] = False  # heads that only training uses
         module = _torchvision().get_model(self.name, weights=None, **arguments).eval()
         if channels != 3:
@@ -73,7 +73,8 @@ class Architecture:
         return replace(self, arguments={**self.arguments, "global_pool": "avg"})
 
     def sized(self, size: InputSize) -> Architecture:
-        """The same for inputs of this size: timm builds transformers for one. Others run at any."""
+        """The same for inputs of this size. timm builds transformers for one size; others take any
+        size, and are returned as they are."""
         config = import_timm().get_pretrained_cfg(self.name) if self.library == "timm" else None
         if config is None or not config.fixed_input_size or config.input_size[1:] == size:
             return self
@@ -83,7 +84,7 @@ class Architecture:
 
     @property
     def builder(self) -> Callable[..., nn.Module]:
-        """The library's function of this name. People may give timm another one."""
+        """The library's function that builds it. People may give timm another one of this name."""
         if self.library == "timm":
             return import_timm().model_entrypoint(self.name)
         return _torchvision().get_model_builder(self.name)
@@ -94,7 +95,7 @@ class Architecture:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """That of the weights which were published with it, for RGB."""
+        """The preprocessing of the weights that were published with it, for RGB."""
         if self.library == "timm":
             config = import_timm().get_pretrained_cfg(self.name)
             from timm.data import resolve_data_config
@@ -107,7 +108,7 @@ class Architecture:
 
 
 def architectures_named(name: str) -> list[Architecture]:
-    """Those of this name, timm's first; "timm:" or "torchvision:" before it asks for one library.
+    """Architectures of this name, timm's first. name: may begin with "timm:" or "torchvision:".
 
     Raises ArchitectureError with the nearest names if there is none.
     """
@@ -132,7 +133,7 @@ def architectures_named(name: str) -> list[Architecture]:
 
 
 def built_for(size: InputSize | None, architectures: Iterable[Architecture]) -> list[Architecture]:
-    """Each as it is for inputs of this size, and then, if that differs, as it was published."""
+    """Each architecture built for inputs of this size, and then, if that differs, as published."""
     found: list[Architecture] = []
     for one in architectures:
         sized = one if size is None else one.sized(size)
@@ -143,8 +144,8 @@ def built_for(size: InputSize | None, architectures: Iterable[Architecture]) -> 
 def built_with(
     arguments: Mapping[str, Any], architectures: Sequence[Architecture]
 ) -> Sequence[Architecture]:
-    """Those that can be built with these arguments of timm's training script, and are. Raises
-    ArchitectureError if none can, as tensors do not show what the arguments change."""
+    """The architectures that can be built with these arguments of timm's training script, with the
+    arguments. Raises ArchitectureError if none can, as tensors do not show what they change."""
     found = []
     for one in architectures if arguments else ():
         made = replace(one, arguments={**arguments, **one.arguments})
@@ -161,7 +162,7 @@ def built_with(
 
 
 def all_architectures() -> list[Architecture]:
-    """Of both libraries, those with short names first."""
+    """All architectures, timm's first; within a library, short names first."""
     names: list[tuple[Library, tuple[str, ...]]] = [
         ("timm", _timm_names()),
         ("torchvision", _torchvision_names()),
@@ -176,7 +177,7 @@ def all_architectures() -> list[Architecture]:
 def shapes_of(
     architecture: Architecture, classes: int | None, channels: int
 ) -> dict[str, torch.Size]:
-    """Of all tensors, by name. See `Architecture.build`."""
+    """Shapes of all tensors, by name. classes, channels: see `Architecture.build`."""
     arguments = repr(sorted(architecture.arguments.items()))
     return dict(_shapes_of(architecture.builder, architecture, arguments, classes, channels))
 
@@ -189,14 +190,14 @@ def _shapes_of(
     classes: int | None,
     channels: int,
 ) -> Shapes:
-    """Kept, as a file is compared with the same few networks again and again. builder and
-    arguments: so that what a library builds by this name now is what it was built with then."""
+    """Cached, because a file is compared with the same few networks many times. builder, arguments:
+    part of the key, so that a cached result is of what the library builds by this name now."""
     module = without_values(lambda: architecture.build(classes, channels))
     return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 
 def _set_channels(module: nn.Module, channels: int) -> None:
-    """torchvision's networks have no argument for it; their first convolution is another then."""
+    """Replaces the first convolution, as torchvision's networks have no argument for channels."""
     name, first = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
     weight = first.weight[:, :1].expand(-1, channels // first.groups, -1, -1)
     replaced = nn.Conv2d(
@@ -212,7 +213,7 @@ def _set_channels(module: nn.Module, channels: int) -> None:
     )
     module.set_submodule(name, replaced)
     if hasattr(module, "transform_input"):
-        setattr(module, "transform_input", False)  # noqa: B010  # of RGB, in GoogLeNet
+        setattr(module, "transform_input", False)  # noqa: B010  # it is for RGB
 
 
 def _torchvision() -> ModuleType:

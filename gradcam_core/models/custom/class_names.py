@@ -1,5 +1,5 @@
-"""What the classes of a person's own network are called: as is given, as its file says, or else as
-is usual for so many."""
+"""Names the classes of a person's own network: as given, else as its file says, else as is usual
+for their number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def labels_for(described: Description, outputs: int, names: Sequence[str] | None) -> Labels:
-    """Raises LabelError if they are not as many as the network's outputs."""
+    """The labels of a network with so many outputs. names: those in its file, None if it has none.
+    Raises LabelError if there are not as many labels as outputs."""
     given: Sequence[str] | None = None
     if isinstance(described.labels, Path):
         given = read_label_names(described.labels)
@@ -53,7 +54,7 @@ def labels_for(described: Description, outputs: int, names: Sequence[str] | None
 
 
 def _imagenet_names(count: int) -> list[str] | None:
-    """timm's of one of the larger ImageNets, if it has one of so many classes."""
+    """timm's names for the subset of ImageNet with so many classes; None if there is none."""
     import_timm()
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
@@ -71,7 +72,8 @@ _OF_PYTHON = re.compile(r"[\[({].*|[\d., -]+", re.DOTALL)
 
 
 def parsed(value: Any) -> Any:
-    """What a text says, as JSON or as Python prints it; in safetensors everything is text."""
+    """The value of a text in JSON or Python's syntax, as all metadata in safetensors is text; any
+    other text or value as it is."""
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             return json.loads(value)
@@ -82,8 +84,8 @@ def parsed(value: Any) -> Any:
 
 
 def names_of(checkpoint: Checkpoint, outputs: int) -> tuple[list[str] | None, str]:
-    """What the file calls the classes, if they are as many as the network has; and what is to be
-    said of names that are not."""
+    """The names of classes in a file, None unless there are as many as the network has; and the
+    notice that names are ignored, "" if none are."""
     from gradcam_core.models.custom.files.checkpoint import settings_in
 
     metadata = {key: parsed(value) for key, value in checkpoint.metadata.items()}

@@ -1,7 +1,7 @@
 """How a person describes a network of their own: in Python, in a text, or in a file.
 
-Checked by hand: pydantic needs as many lines to say the same sentences (245 instead of 249), and
-its import makes the command line start 0.1 s later.
+Values are checked by hand: pydantic needs as many lines for the same messages (245 instead of 249),
+and its import makes the command line start 0.1 s later.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from gradcam_core.images.preprocessing import LEAST_SIDE_PX, MOST_SIDE_PX, Input
 from gradcam_core.models.custom.files.label_files import names_in
 
 FILE = "networks.toml"
-"""Read from the folder that a program is started in, if it is there."""
+"""Read from the working directory by default, if it exists."""
 
 SPEC = "TITLE=ARCHITECTURE[,KEY=VALUE …]"
-"""The form of a text that describes a network. Without ARCHITECTURE the weights name it."""
+"""The form of a text that describes a network. Without ARCHITECTURE, the weights name it."""
 
-_LONGEST = 64  # characters of a name, which those of files begin with
+_LONGEST = 64  # characters of a name, with which the names of files begin
 
 
 @dataclass(frozen=True)
 class Description:
     """A person's own network; None where a value is read from the weights or looked up.
 
-    architecture: a name of timm's or torchvision's, if need be with "timm:" or "torchvision:"
-    before it; or "hf-hub:" and a timm repository of the Hugging Face Hub; or a folder with a
-    config.json; None leaves it to the weights to name it. weights: .safetensors, .pth, TorchScript
-    or such a folder; None are those published with the architecture. prefix: names that stand
-    before those of the network in the file, where it holds several; "." for none.
-    labels: a file (see `read_label_names`) or the names. name: as in the API and on the command
-    line; None makes it from the title. classes, channels: numbers, the latter 1 or 3. size: of the
-    input in pixels: the side of a square, or "256x128" or (256, 128), height first. mean, std: of
-    the channels, in [0, 1]. crop: share of the short side (see `Resizing` for other inputs than
-    squares). interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer.
-    sigmoid: each class has a probability of its own; a single output always has. regression: the
-    outputs are values, in the unit given, and no classes. transform_input: whether torchvision's
-    GoogLeNet or Inception v3 normalises its input once more, as the published do.
+    architecture: a name in timm or torchvision, optionally after "timm:" or "torchvision:"; or
+    "hf-hub:" and a timm repository of the Hugging Face Hub; or a folder with a config.json; or
+    None, if the weights name it. weights: .safetensors, .pth, TorchScript or such a folder; None is
+    those published with the architecture. prefix: what the names of the network's tensors begin
+    with in a file that holds several networks; "." for nothing. labels: a file (see
+    `read_label_names`) or the names. name: for the API and the command line; None makes it from the
+    title. classes, channels: numbers of them; channels is 1 or 3. size: of the input in pixels: the
+    side of a square, or "256x128" or (256, 128), height first. mean, std: of the channels, in
+    [0, 1]. crop: share of the photo's short side (see `Resizing` for inputs that are not square).
+    interpolation: "bilinear", "bicubic", … layer: dotted name of the target layer. sigmoid: whether
+    each class has a probability of its own; a single output always has. regression: whether the
+    outputs are values, in the given unit, instead of classes. transform_input: whether
+    torchvision's GoogLeNet or Inception v3 normalises its input once more, as the published do.
     """
 
     title: str
@@ -75,7 +75,7 @@ class Description:
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """--network and --networks, for `register_all`."""
+    """Adds --network and --networks, the arguments of `register_all`."""
     keys = ", ".join(one.name for one in fields(Description)[2:])
     parser.add_argument(
         "--network",
@@ -93,7 +93,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def described_in(spec: str) -> Description:
-    """From a text such as "Chest X-ray=resnet18,weights=xray.safetensors,labels=labels.txt".
+    """Reads a text such as "Chest X-ray=resnet18,weights=xray.safetensors,labels=labels.txt".
 
     Several numbers are separated by "/", as in "mean=0.5/0.5/0.5". Raises NetworkError.
     """
@@ -115,8 +115,8 @@ def described_in(spec: str) -> Description:
 
 
 def described_in_file(path: Path) -> list[Description]:
-    """Of each table in a TOML file, whose name is the title and whose keys are those of
-    `Description`. Files are looked for from the folder that it lies in. Raises NetworkError."""
+    """Reads a TOML file, in which each table describes a network: its name is the title, its keys
+    are the fields of `Description`. Relative paths start at its folder. Raises NetworkError."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -144,8 +144,8 @@ def _number_or_text(value: str) -> Any:
 def description_of(
     given: Mapping[str, Any], folder: Path = Path(), *, has_module: bool = False
 ) -> Description:
-    """Checked. folder: where relative paths start. has_module: whether it is of a module that is
-    there, so that it needs no architecture. Raises NetworkError."""
+    """Checks the fields that a person gave. folder: where relative paths start. has_module: whether
+    a module is given, which needs no architecture. Raises NetworkError."""
     known = [one.name for one in fields(Description)]
     title = given["title"]
 
@@ -166,7 +166,7 @@ def description_of(
             raise wrong(f"there is no key {key!r}; choose from: {', '.join(known[1:])}")
         if value is None:
             continue
-        if hasattr(value, "tolist"):  # NumPy's and PyTorch's
+        if hasattr(value, "tolist"):  # values of NumPy and PyTorch
             value = value.tolist()
         try:
             found[key] = checked(key, value)
@@ -292,9 +292,9 @@ _KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "prefix": (_text, "a text"),
     "transform_input": (_yes_or_no, "true or false"),
 }
-"""By key, what checks a value, and what it has to be."""
+"""For each key, the check of its value, and what the value must be."""
 
 
 def checked(key: str, value: Any) -> Any:
-    """The value as `Description` has it. Raises TypeError or ValueError if it will not do."""
+    """The value as `Description` has it. Raises TypeError or ValueError if it is not valid."""
     return _KEYS[key][0](value)

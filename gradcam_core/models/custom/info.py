@@ -1,4 +1,4 @@
-"""What is registered of a person's network, with the layer that is explained."""
+"""Makes what is registered for a person's network, with the layer that is explained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradcam_core.models.custom.architectures import Architecture
 
 _KEPT = 64
-"""Architectures whose layers are remembered, some 20 KB each."""
+"""Number of architectures whose layers are cached, some 20 KB each."""
 
 
 def info_with_layer(
@@ -31,13 +31,15 @@ def info_with_layer(
     source: Source,
     notes: Sequence[str] = (),
 ) -> ModelInfo:
+    """`info_of` with the layer that is described, else the network's last stage. Raises
+    NetworkError if the network lacks the layer, rejects the input size, or cannot be explained."""
     architecture = recipe.architecture
     arguments = repr(sorted(architecture.arguments.items()))
     try:
         found = _layers_of(
             architecture.builder, architecture, arguments, recipe.classes, recipe.input_size
         )
-    except AssertionError as error:  # timm's word for a size that the network is not built for
+    except AssertionError as error:  # timm's error for a size that the network is not built for
         _, height, width = recipe.input_size
         raise NetworkError(
             f"{architecture} does not accept pictures of {height}x{width} ({error}): "
@@ -56,8 +58,8 @@ def info_with_layer(
 
 @dataclass(frozen=True)
 class _Layers:
-    """stages: the last feature maps of each resolution; parts: all layers; refused: why there are
-    no stages."""
+    """Names of a network's layers. stages: those of the last feature maps of each resolution.
+    parts: all. refused: why there are no stages, else ""."""
 
     stages: tuple[str, ...]
     parts: frozenset[str]
@@ -72,8 +74,8 @@ def _layers_of(
     classes: int,
     input_size: tuple[int, int, int],
 ) -> _Layers:
-    """Kept, as people try several files of the same network. builder and arguments: as for
-    `shapes_of`. Raises AssertionError."""
+    """Cached, because people try several files of the same network. builder, arguments: as for
+    `architectures.shapes_of`. Raises AssertionError for a size that the network does not accept."""
     import torch
 
     from gradcam_core.cam.target_layers.layers import NeedsValuesError, layers
@@ -106,6 +108,7 @@ def info_of(
     layer: str,
     notes: Sequence[str] = (),
 ) -> ModelInfo:
+    """What is registered. notes: parts of its notice, without full stops; may be empty."""
     said = "; ".join(filter(None, notes))
     return ModelInfo(
         described.api_name,

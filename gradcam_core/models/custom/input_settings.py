@@ -1,4 +1,4 @@
-"""How a network's input is prepared: as is given, as its file says, or else as is usual."""
+"""Finds how a network's input is prepared: as given, else as its file says, else as is usual."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def imagenet_input() -> Preprocessing:
 
 
 def input_of(described: Description, usual: Preprocessing, channels: int) -> Preprocessing:
-    """What was given, and the usual for the rest."""
+    """The usual preprocessing, with what the description gives instead. Raises NetworkError if it
+    gives a wrong number of means or standard deviations."""
     found = usual.for_channels(channels)
     given: dict[str, Any] = {
         "size": described.size,
@@ -65,8 +66,9 @@ def input_of(described: Description, usual: Preprocessing, channels: int) -> Pre
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a file says of its input. sides: of one that is no square and cannot be taken. note:
-    what it says that cannot be meant. is_bgr: whether it takes pictures with blue first."""
+    """What a file says about its network's input; None where it says nothing. sides: height and
+    width, if they differ and are no valid size. note: a notice about its mean and std. is_bgr:
+    whether the network takes pictures with blue first."""
 
     size: InputSize | None = None
     crop_share: float | None = None
@@ -83,7 +85,7 @@ class Normalisation:
         return self.mean is not None
 
     def preprocessing(self, usual: Preprocessing, channels: int) -> Preprocessing:
-        """The usual, with what the file says."""
+        """The usual preprocessing, with what the file says instead."""
         plain = {
             "size": self.size,
             "crop_share": self.crop_share,
@@ -102,7 +104,7 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
 
 
 _SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size")
-"""Under which training scripts write the sides of the input."""
+"""Keys under which training scripts store the size of the input."""
 
 _STEPS = re.compile(
     r"\b(CenterCrop|Resize)\(size=[\[(]?(\d+)(?:, (\d+))?"  # as torchvision's print themselves
@@ -111,11 +113,11 @@ _STEPS = re.compile(
 
 
 def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
-    """From the settings in the file, or from a layer of its own before the network.
+    """The preprocessing stated by the settings in the file, or by a layer before the network.
 
-    Mean and standard deviation are taken together, as lists of a number for each channel, and if
-    they can be those of values from 0 to 1, or to 255: "mean" may be anything, such as that of a
-    metric. OpenMMLab's files have them in the text of a Python program.
+    Mean and standard deviation are only used together, as lists of one number for each channel, and
+    if they are plausible for values from 0 to 1, or to 255, because "mean" may be anything, such as
+    that of a metric. OpenMMLab's files have them in the text of a Python program.
     """
     from gradcam_core.models.custom.files.checkpoint import attributes
 
@@ -177,7 +179,7 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
 
 
 def _known(key: str, value: Any) -> Any:
-    """The value as a description would have it; None if it is of another meaning."""
+    """The value as a `Description` has it; None if it is not valid there."""
     try:
         return checked(key, value)
     except (TypeError, ValueError):
@@ -187,8 +189,8 @@ def _known(key: str, value: Any) -> Any:
 def _of_pictures(
     settings: Mapping[Any, Any], attributes: Callable[[Any], Any], key: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Settings, and those in them that are of pictures by the names that they stand under, each
-    after that name, or after what it is if it is an object, such as "CenterCrop(size=224"."""
+    """Yields (key, settings) for the settings themselves, and for nested ones under keys about
+    pictures. The key of an object is followed by its kind, such as "CenterCrop(size=224"."""
     yield key, settings
     for name, given in settings.items():
         if depth == DEEPEST or not OF_PICTURES.search(str(name).lower()):
@@ -203,8 +205,8 @@ def _of_pictures(
 
 
 def _sides(size: Any) -> Any:
-    """Of a size as settings have it: one number, or height and width without the channels, which
-    may stand before it or behind it."""
+    """A size in settings as one number, or height and width without the channels, which may come
+    before or after them; None for sides that are no whole numbers."""
     if isinstance(size, Mapping):
         size = [size.get("height"), size.get("width")]
     if isinstance(size, float) and size.is_integer():
@@ -219,8 +221,8 @@ def _sides(size: Any) -> Any:
 def _of_steps(
     size: InputSize | None, metadata: Mapping[str, Any], steps: Iterable[tuple[str, ...]]
 ) -> tuple[InputSize | None, float | None, Resizing | None]:
-    """Size, crop and kind of resizing, by the only crop and the only resizing that transforms or
-    torchvision's training script say. A crop that does not follow from them is the usual one."""
+    """Size, crop share and kind of resizing, from the only crop and the only resizing in the
+    transforms or in torchvision's training script; None for what does not follow from them."""
     found: dict[str, set[tuple[int, ...]]] = {"CenterCrop": set(), "Resize": set()}
     for of_torchvision, height, width, of_openmmlab, side in steps:
         kind = (of_torchvision or of_openmmlab).removesuffix("Edge")

@@ -1,4 +1,4 @@
-"""Mean and standard deviation that a file says its network's pictures are normalised by."""
+"""Finds the mean and standard deviation in a file by which its network's input is normalised."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 
     from gradcam_core.models.custom.files.checkpoint import Checkpoint
 
-DEEPEST = 4  # settings in settings
+DEEPEST = 4  # levels of nested settings
 
 OF_PICTURES = re.compile(
     "data|stat|norm|transform|process|augment|image|img|input|pipeline|pixel|rgb"
 )
-"""In the names of settings of pictures."""
+"""Words in the keys of settings about pictures."""
 
 
 def short(value: Any) -> str:
-    if isinstance(value, Mapping):  # as objects of other libraries, such as NumPy's, are read
+    if isinstance(value, Mapping):  # objects of other libraries are read as mappings
         return "(an object, not a list)"
     return f"{value!r}" if len(repr(value)) < 40 else f"{repr(value)[:36]} …"
 
 
 _USABLE = "one number for each channel, both for values from 0 to 1 or both for values up to 255"
 
-_MOST = 255  # of values that are not from 0 to 1
+_MOST = 255  # the highest value of a pixel, where it is not 1
 
 _MEAN = re.compile(r"(.*?)(mean)(s?)", re.IGNORECASE)
 
 _BGR = (0.406, 0.456, 0.485)
-"""ImageNet's mean, of pictures that were read by OpenCV."""
+"""ImageNet's mean in the order of channels in which OpenCV reads pictures."""
 
 
 BGR_IN_TEXT = re.compile(r"""to_rgb\s*=\s*False|[=:]\s*["']bgr["']""", re.IGNORECASE)
 
 
 def says_bgr(settings: Mapping[Any, Any], depth: int = 0) -> bool:
-    """Whether settings, or those in them, say that pictures have blue first."""
+    """Whether settings, or nested ones, say that pictures have blue first."""
     for key, value in settings.items():
         text = value.lower() if isinstance(value, str) else ""
         is_off = value is False or text == "false"
@@ -66,7 +66,7 @@ _Pair = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def said_alone(metadata: Mapping[str, Any]) -> str:
-    """What is to be said of a mean without a std beside it, or the other way round."""
+    """The notice that a mean without a std, or a std without a mean, is ignored; else ""."""
     mean, std = parsed(metadata.get("mean")), parsed(metadata.get("std"))
     for key, held in metadata.items():
         if "stat" in key.lower() and isinstance(held, Mapping) and {"mean", "std"} <= held.keys():
@@ -86,8 +86,8 @@ def unusable(mean: Any, std: Any) -> str:
 
 
 def normalising(of_pictures: Iterable[tuple[str, Mapping[Any, Any]]]) -> Iterator[_Pair]:
-    """Every mean and std beside each other in settings that are of pictures, or that are so by
-    their own names, as "image_mean" and "image_std"."""
+    """Yields each mean with the std beside it in settings about pictures, or whose own names are
+    about pictures, such as "image_mean" and "image_std"."""
     for key, settings in of_pictures:
         if key and (pair := _pair_in(settings, key)):
             yield pair
@@ -107,7 +107,8 @@ def _pair_in(settings: Mapping[Any, Any], key: str) -> _Pair | None:
 
 
 def _listed(mean: Any, std: Any, key: str) -> tuple[Any, Any]:
-    """Lists also of one number for all channels, where it is clear that it is of pictures."""
+    """Puts a mean and std that are single numbers for all channels into lists, if `key` clearly is
+    about pictures."""
     is_clear = set(OF_PICTURES.findall(key.lower())) - {"stat"}
     if is_clear and all(isinstance(one, int | float) for one in (mean, std)):
         return [mean], [std]
@@ -127,7 +128,7 @@ def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
 
 
 def in_texts(texts: Sequence[str]) -> Iterator[_Pair]:
-    """Every mean with every std that programs set, as lists of numbers."""
+    """Yields each mean with each std that the texts of programs set as lists of numbers."""
 
     def lists(key: str) -> Iterator[tuple[float, ...]]:
         for text in texts:
@@ -141,12 +142,13 @@ _LEAST_STD = 0.05  # of a channel, in [0, 1]; a data set with less would be near
 
 
 def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Both, if they can be those of channels from 0 to 1; else to 255, divided by that."""
+    """Mean and std in [0, 1] if they are plausible for channels from 0 to 1, or from 0 to 255, by
+    which they are then divided; else None."""
     if not all(isinstance(one, list | tuple) for one in (mean, std)) or len(mean) != len(std):
         return None
     try:
         scale = _MOST if max(*mean, *std) > 1 else 1
-        if scale > 1 and set(std) == {1}:  # what Caffe's networks are given
+        if scale > 1 and set(std) == {1}:  # as in Caffe's networks
             return checked("mean", [one / scale for one in mean]), (1 / scale,) * len(std)
         found = tuple(
             checked(key, [one / scale for one in given])
@@ -158,8 +160,8 @@ def plausible(mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]
 
 
 def layers_before(checkpoint: Checkpoint) -> list[tuple[list[float], list[float]]]:
-    """Mean and standard deviation of the layers that normalise pictures, as many people put one
-    before a network: buffers such as "mean" and "std", "pixel_mean" and "pixel_std"."""
+    """Mean and std of layers that normalise pictures, which many people put before a network:
+    buffers such as "mean" and "std", "pixel_mean" and "pixel_std"."""
     found = []
     for name, mean in checkpoint.tensors.items():
         stem, _, last = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""How the networks that people describe are built, and how their files are read."""
+"""Builds the networks that people describe, and reads their files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArchitectureRecipe:
-    """A network of a known architecture. is_published: whether the file is timm's, which
-    may have an older form."""
+    """A network of a known architecture. is_published: whether its weights are those published with
+    it; timm's may be in an older form."""
 
     architecture: Architecture
     classes: int

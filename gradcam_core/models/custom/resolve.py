@@ -1,5 +1,5 @@
-"""From the description of a network to what is known of it: architecture, weights, preprocessing,
-labels and layer. Its weights are looked into, not loaded."""
+"""Turns the description of a network into what is registered: architecture, weights, preprocessing,
+labels and layer. The weights are inspected, not loaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HUB = "hf-hub:"
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of a network before its weights are looked at. architectures: empty if the
+    """What is known about a network before its weights are inspected. architectures: empty if the
     weights have to name it. names: of its classes."""
 
     architectures: Sequence[Architecture] = ()
@@ -52,9 +52,9 @@ class _Known:
 
 
 def resolve(described: Description) -> ModelInfo:
-    """The network that is described.
+    """What is registered for the network that is described.
 
-    Raises NetworkError, LabelError or WeightsError where it is not available or does not fit, and
+    Raises NetworkError, LabelError or WeightsError if it is unavailable or does not fit, and
     OSError.
     """
     from gradcam_core.models.custom.architectures import architectures_named
@@ -81,7 +81,7 @@ def resolve(described: Description) -> ModelInfo:
 
 
 def _as_in(config: Config, described: Description) -> Description:
-    """With what kind of outputs the config says that there are."""
+    """The description, with the kind of outputs that the config states."""
     if config.outputs == "multi_label_classification":
         return replace(described, sigmoid=True)
     if config.outputs == "regression":
@@ -124,9 +124,9 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
         )
     if known.preprocessing is None:
         architectures = built_with(arguments_in(checkpoint.metadata), architectures)
-    if named and described.transform_input is not None:  # torchvision's, where timm has it, too
+    if named and described.transform_input is not None:  # timm's of the same name lacks it
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
-    if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as MAE fine-tunes them
+    if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as fine-tuned from MAE
         architectures = [
             *architectures,
             *(one.averaging() for one in architectures if one.library == "timm"),
@@ -175,7 +175,8 @@ _OF_A_LOSS = re.compile("loss|criterion|task|objective|problem_type", re.I)
 
 
 def _loss_note(described: Description, checkpoint: Checkpoint, outputs: int) -> str:
-    """A loss or task that is not of classes that exclude each other speaks for other outputs."""
+    """The notice that a file's loss or task suggests independent probabilities or values instead of
+    exclusive classes; "" if it does not."""
     if described.sigmoid or described.regression:
         return ""
     if outputs > 1 and any(one.rpartition(".")[2] == "pos_weight" for one in checkpoint.tensors):
@@ -190,7 +191,7 @@ def _loss_note(described: Description, checkpoint: Checkpoint, outputs: int) -> 
 
 
 def _said(checkpoint: Checkpoint, sought: re.Pattern[str]) -> str:
-    """The setting in a file in which this is found, for a person; empty if it is in none."""
+    """The first setting in a file that matches, as shown to people; "" if none does."""
     from gradcam_core.models.custom.files.checkpoint import settings_in
 
     for of_settings, settings in settings_in(checkpoint.metadata):
@@ -211,8 +212,8 @@ def _said(checkpoint: Checkpoint, sought: re.Pattern[str]) -> str:
 def _transforming(
     described: Description, architectures: Sequence[Architecture], checkpoint: Checkpoint
 ) -> tuple[Sequence[Architecture], str]:
-    """With torchvision's own normalisation, or without it: as is said by the person or the file
-    (TorchScript does), or as published; and what is to be said of it."""
+    """The architectures with or without torchvision's own normalisation, as the person or the file
+    says (TorchScript does), else as published; and the notice that this is assumed, or ""."""
     asked = described.transform_input
     if asked is not None and not any(one.may_transform for one in architectures):
         raise NetworkError(
@@ -225,7 +226,7 @@ def _transforming(
         of_file = {v for k, v in values if k.rpartition(".")[2] == "transform_input"}
         asked = next(iter(of_file)) if len(of_file) == 1 else None
     is_heads = any("AuxLogits." in name for name in checkpoint.tensors)
-    if asked is not None or is_heads:  # torchvision's, where timm has the same name
+    if asked is not None or is_heads:  # torchvision's alone, where timm has the same name
         architectures = [one for one in architectures if one.may_transform]
     note = ""
     if asked is None:
@@ -249,7 +250,7 @@ def _of_transformers(described: Description, config: Config, folder: Path, path:
     recipe = TransformersRecipe(folder, input_of(described, usual, usual.channels))
     try:
         module = recipe.read(path)
-    except Exception as error:  # such as of a package that is not installed
+    except Exception as error:  # such as for a package that is not installed
         raise NetworkError(
             f"transformers cannot load {folder.name} ({in_one_line(error)})"
         ) from error
@@ -296,7 +297,7 @@ def _published(described: Description, known: _Known) -> ModelInfo:
 
 
 def _on_the_hub(name: str) -> _Known:
-    """What config.json in a timm repository says. Raises WeightsError or NetworkError."""
+    """What config.json in the Hub's timm repository says. Raises WeightsError or NetworkError."""
     file = HubFile(name, "config.json")
     config = config_in(file.cached() or fetch(file), name)
     if config.architecture is None:
