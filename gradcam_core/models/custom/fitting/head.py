@@ -87,7 +87,7 @@ def replaced_head(
         )
     for name in beside:
         parent = name.rpartition(".")[0]
-        if parent and parent not in ("", prefix.rstrip(".")):
+        if parent not in ("", prefix.rstrip(".")):
             siblings = [one for one in layers if one.startswith(f"{parent}.")]
             siblings = [one for one in siblings if f"{one}.weight" not in used]
             others = _others(parent, name, shapes) - used
