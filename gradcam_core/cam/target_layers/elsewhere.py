@@ -29,7 +29,7 @@ _PADDING = ("ConstantPadNd", "ReflectionPad", "ReplicationPad")
 
 _CUTTING = ("Slice", "Split", *_PADDING)
 
-_BORDER = 8  # cells that a map may be padded by, both sides together, as before a convolution
+_BORDER = 8  # cells of padding that do not count, both sides together, as before a convolution
 
 _LITTLE = 1 / 16
 """Cutting or padding a side by up to this share of it does not count."""

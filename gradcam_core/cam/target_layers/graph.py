@@ -217,7 +217,7 @@ _FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnn
 
 def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
     """Whether a node multiplies a map with weights. maps: those of its inputs that are maps. A
-    custom `autograd.Function`, or what TorchScript has fused, may be anything and counts."""
+    custom `autograd.Function`, and what TorchScript has fused, may do so and count, too."""
     name = name_of(node)
     if name in _PRODUCTS:
         # Attention pooling multiplies each place by a vector, which leaves one number for each.

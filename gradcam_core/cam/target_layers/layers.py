@@ -55,7 +55,7 @@ NO_GRADIENTS = (
     "layer=."
 )
 
-_LEAST_KEPT = 0.8  # of a side of the picture
+_LEAST_KEPT = 0.8  # share of a side of the picture that cuts must leave
 
 _USUAL = 224  # pixels; side of the input if the network does not say
 
@@ -228,7 +228,7 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
     picture = noisy(inputs.images.detach())
     given = next((call.input_shapes[0] for call in calls if call.input_shapes), ())
     if given and given[0] != picture.shape[1] and given[0] in picture.shape[2:]:
-        return ""  # of pictures with channels last, the places are at other axes
+        return ""  # pictures with channels last have their places at other axes
     last, layer = maps.found[-1], first_layer(module, maps)
     nodes = {call.key: call.node for call in calls}
     if layer is not None and may_move_places(nodes[layer, 1]):
@@ -274,7 +274,8 @@ def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
 
 def is_plain(module: nn.Module) -> bool:
     """Whether a network consists of convolutions, whose channels come first, judged without running
-    it: it has no norms but batch norms, and no other layers but as many dense ones at most."""
+    it: its norms are batch norms, and its only other layers with weights are dense, at most as many
+    as convolutions."""
     leaves = [part for part in module.modules() if next(part.children(), None) is None]
     makers = [part for part in module.modules() if makes_a_map(part)]
     dense = sum(isinstance(part, nn.Linear) for part in makers)
