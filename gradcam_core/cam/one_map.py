@@ -33,11 +33,12 @@ _FAINT = torch.finfo(torch.float32).tiny
 """Smaller numbers are subnormal: they are rounded to few digits, or to 0."""
 
 _ROUNDED = 1e-6
-"""Of a score, or of 1: a map below this may be that of rounding alone."""
+"""A map below this share of the score, or of 1 if that is more, may come from rounding alone."""
 
 _ANOTHER_SIZE = 1.1
 _MOST_NOISE = 0.1
-"""Of a gradient's largest value: more than rounding changes where there is anything else."""
+"""A gradient consists of rounding errors if, as a share of its largest value, it changes by more
+than this when the score is multiplied by `_ANOTHER_SIZE`."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,8 @@ def smoothed_map_of(
 
 
 def check_map(images: PassImages, explained: Explained, found: Tensor) -> None:
-    """Raises CamError if a map is not finite, if it is 0 because the score's gradient is, or if the
-    images of a batch mix."""
+    """Raises CamError if a map is not finite, if it is 0, but for rounding, because the score's
+    gradient is, or if the images of a batch mix."""
     check_finite_map(images, explained, found)
     _check_gradient(images, explained, found)
 
@@ -227,7 +228,7 @@ def check_finite_map(images: PassImages, explained: Explained, found: Tensor) ->
 
 def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> None:
     """Raises CamError if the images of a batch mix, so that they have no gradients of their own, or
-    if a map is 0 because the score's gradient is."""
+    if a map is 0, but for rounding, because the score's gradient is."""
     if explained.method.needs not in _BY_GRADIENTS:
         return
     held, layer = images.open_pass, images.open_pass.layer
@@ -247,7 +248,7 @@ def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> 
     if bool(is_clear.all()):
         return
     gradient = own.gradient(explained.score)
-    # What is left of sums that should be 0 is rounded otherwise in another size.
+    # Rounding errors of sums that should be 0 differ for a score of another size.
     again = own.gradient(explained.score, _ANOTHER_SIZE)
     is_noise = _largest(_over_maximum(gradient) - _over_maximum(again)) > _MOST_NOISE
     is_nothing = ~is_clear & (is_noise | (_largest(gradient) <= _FAINT)).to(found.device)

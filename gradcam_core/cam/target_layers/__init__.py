@@ -1,1 +1,1 @@
-"""Which layer is explained: found by running the network, not by names."""
+"""Finds the layer to explain by running the network, not by names."""

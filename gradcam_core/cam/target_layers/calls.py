@@ -1,5 +1,5 @@
-"""What the modules of a network do in a pass: which call gave what, which of its places change with
-which part of the picture, and which of them the logits use."""
+"""Records the calls of a network's modules in a pass: which call gives what, which of its places
+change with which part of the picture, and which of them the logits use."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ _PATCHES = ((0.25, 0.25, 0.25), (0.3, 0.8, 0.55), (0.8, 0.45, 0.75))
 """Middles of the patches that are changed, as shares of the input's sides; no symmetry maps them
 onto each other."""
 
-_PATCH = 0.25  # of the input's sides
-_NEAR = 0.15  # of a map's sides
+_PATCH = 0.25  # sides of a patch, as shares of the input's sides
+_NEAR = 0.15  # spread of the weights of `nearness`, as a share of a map's sides
 
 _LISTS = (nn.ParameterList, nn.ParameterDict)
-"""Modules that are no parts but hold weights of the part that they are in."""
+"""Modules that only hold weights for the module that contains them."""
 
 
 @dataclass
 class Call:
-    """One call of a module. name, number: the module's dotted name and which of its calls this is,
-    from 1. input_shapes: of the tensors it was given, without N. shape: of the tensor it gave, with
-    the images first; is_of_images: whether that has one entry per image. is_sequence_first: whether
-    it gave tokens [L, N, C], with the images behind them.
-    makes_map: whether it is a part without parts that has weights, so that it makes its feature map
-    from another; maps_made: how many of these ended while it ran, itself included. nodes: numbers
-    of the nodes of the autograd graph that it made.
+    """One call of a module.
 
-    node: of the autograd graph. changed: by how much each place changed with each patch of the
-    input, [patches, *shape without N and channels], by the axis of the channels. places_used:
-    those that the logits depend on, by the same."""
+    name, number: the module's dotted name and which of its calls this is, from 1. input_shapes: of
+    the input tensors with places, without N. shape: of the output, with the images first;
+    is_of_images: whether that has one entry per image. is_sequence_first: whether the output is
+    tokens [L, N, C], with the images second. makes_map: whether the module `makes_a_map`;
+    maps_made: how many calls of such modules ended during this one, itself included. nodes: numbers
+    of the autograd nodes that it made.
+
+    node: the output's node in the autograd graph. changed: how much each place changed with each
+    patch of the input, [patches, *places], by the axis of the channels. places_used: whether the
+    logits depend on each place, bool [*places], by the same axis.
+    """
 
     name: str
     number: int
@@ -65,7 +67,7 @@ class Call:
         return self.name, self.number
 
     def images_first(self, output: Tensor) -> Tensor:
-        """What it gave, or its gradient, with the images first."""
+        """The output, or its gradient, with the images first."""
         return output.transpose(0, 1) if self.is_sequence_first else output
 
 
@@ -90,9 +92,9 @@ def trace_calls(
     note: Callable[[Call, Tensor], None],
     images: Tensor | None = None,
 ) -> tuple[list[Call], Any]:
-    """Run a network and list and note each call that gives a tensor with places, in the order in
-    which they end. images: in the place of those of the inputs. ->
-    the calls, the network's output"""
+    """Runs a network. Returns the calls that give a tensor with places, in the order in which they
+    end, and the network's output. note: called with each of these calls and its output. images:
+    replace those of the inputs."""
     count = len(inputs if images is None else images)
     calls: list[Call] = []
     numbers: Counter[str] = Counter()
@@ -132,8 +134,8 @@ def trace_calls(
 
 
 def with_graph(module: nn.Module, inputs: Inputs, to_run: bool = True) -> tuple[list[Call], Any]:
-    """The calls of a pass over one image [1, C, *sides] that requires gradients, each with its
-    place in the autograd graph. -> the calls, the network's output
+    """Runs a network on one image [1, C, *sides] that requires gradients. Returns the calls, each
+    with its node in the autograd graph, and the network's output.
 
     to_run: whether there will be a backward pass, for which the graph keeps all activations."""
 
@@ -152,7 +154,7 @@ def _nothing(_kept: None) -> Tensor:
 
 
 def mark_places_used(calls: Sequence[Call], logits: Tensor, image: Tensor) -> None:
-    """Note for each call which of its places the logits depend on."""
+    """Sets `places_used` of each call. Raises CamError if the logits have no gradient."""
     weights = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device)
     undo = []
     for call in calls:
@@ -178,7 +180,7 @@ def mark_places_used(calls: Sequence[Call], logits: Tensor, image: Tensor) -> No
 
 
 def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -> None:
-    """Note for each call how much its places change with patches of the image [1, C, *sides]."""
+    """Sets `changed` of each call: runs the image [1, C, *sides], and with noise in each patch."""
     known = {call.key: call for call in calls}
     image = inputs.images.detach()
     changed = noisy(image)
@@ -207,13 +209,13 @@ def measure_locality(calls: Sequence[Call], module: nn.Module, inputs: Inputs) -
     with torch.no_grad():
         try:
             trace_calls(module, inputs, note, torch.cat(versions))
-        except OF_A_NETWORK:  # which takes one image only
+        except OF_A_NETWORK:  # the network may take only one image at a time
             for one in versions:
                 trace_calls(module, inputs, note, one)
 
 
 def noisy(image: Tensor) -> Tensor:
-    """With much noise, the same each time."""
+    """The image with strong noise, the same each time."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(image.shape, generator=generator, device="cpu").to(image)
     spread = float(image.float().std().nan_to_num()) or 1.0
@@ -221,14 +223,14 @@ def noisy(image: Tensor) -> Tensor:
 
 
 def _norm(values: Tensor, axis: int) -> Tensor:
-    """As `Tensor.norm`, which is several times as slow along an axis that is not contiguous."""
+    """Like `Tensor.norm`, but several times as fast along an axis that is not contiguous."""
     if values.stride(axis) == 1:
         return values.norm(dim=axis)
     return values.square().sum(dim=axis).sqrt()
 
 
 def patch(middle: tuple[float, ...], sides: tuple[int, ...]) -> Tensor:
-    """The places of a raster [*sides] that a patch of the input covers; one at least."""
+    """Whether a patch of the input covers each place of a raster, bool [*sides]; at least one."""
     return torch.from_numpy(_patch(middle, sides))
 
 
@@ -244,7 +246,8 @@ def _patch(middle: tuple[float, ...], sides: tuple[int, ...]) -> np.ndarray:
 
 def locality(changed: Tensor) -> float:
     """How local the changes of a map [patches, *places] are to where the input changes: the mean
-    change there over that elsewhere, for the patch where this is least; 1 is not at all."""
+    change there, divided by that elsewhere, for the patch with the lowest ratio. 1 means not local,
+    0 that a patch changes nothing there."""
     sides = tuple(changed.shape[1:])
     ratios = []
     for middle, one in zip(_PATCHES, changed, strict=True):
@@ -260,8 +263,8 @@ def locality(changed: Tensor) -> float:
 
 def nearness(changed: Tensor, axes: Sequence[int] = (0, 1, 2)) -> float:
     """How near the changes (squared) of a map [patches, *places] are to where the input changes,
-    along these axes of places, for the patch where this is least: 1 is in its middle, 0 is far from
-    it."""
+    along these axes of places, for the patch where they are least near: from 0, far away, to 1, at
+    its centre."""
     found = []
     for middle, one in zip(_PATCHES, changed.square(), strict=True):
         near = one / one.sum()

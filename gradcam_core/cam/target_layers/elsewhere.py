@@ -1,4 +1,4 @@
-"""Which parts of an autograd graph have other places than the input of the network."""
+"""Finds the parts of an autograd graph whose places are not those of the network's input."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _PADDING = ("ConstantPadNd", "ReflectionPad", "ReplicationPad")
 
 _CUTTING = ("Slice", "Split", *_PADDING)
 
-_BORDER = 8  # cells that a map may be padded by, both sides together, as before a convolution
+_BORDER = 8  # cells of padding that do not count, both sides together, as before a convolution
 
 _LITTLE = 1 / 16
-"""Share of a side by which it may be cut or padded."""
+"""Cutting or padding a side by up to this share of it does not count."""
 
 
 def nodes_behind_selections(end: Node | None) -> set[Node]:
-    """What, before this node, is made from places of the input that were picked by a list of their
-    numbers, as from the tokens that a network keeps."""
+    """The nodes up to this one that are computed from places picked by a list of indices, such as
+    from the tokens that a network keeps."""
     found: set[Node] = set()
     for node, before in from_input(end):
         if found.intersection(before) or (name_of(node) in _SELECTING and not _keeps_places(node)):
@@ -46,7 +46,7 @@ def nodes_behind_selections(end: Node | None) -> set[Node]:
 
 
 def _keeps_places(node: Node) -> bool:
-    """Whether a selection is one of channels, as where red and blue change places."""
+    """Whether a selection picks channels only, such as one that swaps red and blue."""
     given, _ = _shapes(node)
     channels = 1 if len(given) > 3 else 2
     if name_of(node) == "IndexSelect":
@@ -55,15 +55,15 @@ def _keeps_places(node: Node) -> bool:
 
 
 def _shapes(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Of the first that a node is given, and of the first that it gives."""
+    """The shapes of a node's first input and first output, in the forward pass."""
     before, number = node.next_functions[0]
     given = shapes_of(node)[0]
     return given if before is None else shapes_of(before)[number], given
 
 
 def may_move_places(end: Node | None) -> bool:
-    """Whether anything before this node may give places to other places than it took them from,
-    such as a flip or a crop; it may also do so to channels, or take it back."""
+    """Whether anything up to this node may move values to other places, as a flip or a crop does.
+    It may also move channels only, or be undone later."""
     return any(
         (name_of(node) in _MOVING and _has_places(node))
         or (name_of(node) in _SELECTING and not _keeps_places(node))
@@ -85,8 +85,8 @@ def _changes_sides(node: Node) -> bool:
 
 
 def share_kept(end: Node | None, sides: int) -> float:
-    """The share of a side of the picture, which has so many, that is left in what a node gave,
-    where all that it is made from was cut; what was padded before counts as cut off again."""
+    """The share of the picture's most cut side that is left in a node's output. Only cuts that all
+    paths go through count, and padding before them cancels out. sides: how many a picture has."""
     shares = [1.0] * sides
     for node, _ in from_input(end):
         if not name_of(node).startswith(_CUTTING) or name_of(node).startswith("Split"):
@@ -102,9 +102,9 @@ def share_kept(end: Node | None, sides: int) -> float:
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:
-    """What has other places than the input: the frequencies behind a Fourier transform, or the
-    pairs of places, or of channels, that the product of a map with itself has. An inverse
-    transform, and the product with another map, lead back."""
+    """The nodes whose places are not those of the input: frequencies after a Fourier transform, and
+    pairs of places, or of channels, from the product of a map with itself. An inverse transform, or
+    a product with another map, leads back to places."""
     spectra: set[Node] = set()
     pairs: set[Node] = set()
     for node, before in from_input(logits.grad_fn):
@@ -122,12 +122,12 @@ def nodes_without_places(logits: Tensor) -> set[Node]:
 
 
 def is_of_a_vector(logits: Tensor) -> bool:
-    """Whether the numbers of one image, whatever their shape, come from a vector without places, as
-    those of several tasks with as many classes each."""
+    """Whether the output for one image, whatever its shape, is computed from a vector without
+    places, as for several tasks with equally many classes."""
     vectors: set[Node] = set()
     for node, before in from_input(logits.grad_fn):
         if before and vectors.issuperset(before):
-            is_vector = name_of(node) != "Convolution"  # which makes a map of it, as decoders do
+            is_vector = name_of(node) != "Convolution"  # it makes a map of a vector in decoders
         else:
             shape = next(iter(shapes_of(node)), ())
             is_alone = len(shape) > 1 and shape[0] == 1 and math.prod(shape) == shape[1]
@@ -140,7 +140,7 @@ def is_of_a_vector(logits: Tensor) -> bool:
 
 
 def _source(node: Node) -> Node:
-    """What this is another view of."""
+    """The node of which this one is only another view."""
     while name_of(node) in _VIEWS and (before := node.next_functions[0][0]) is not None:
         node = before
     return node

@@ -1,4 +1,4 @@
-"""What is known of a network's feature maps once a pass has shown them."""
+"""Records of a network's feature maps, as a pass has shown them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """What a pass has told of a network's feature maps.
+    """What a pass has shown of a network's feature maps.
 
-    stages: as `layers` gives them, or why there are none. layouts: of all calls that give a map.
-    unused: those whose places the logits do not depend on. signatures: of the graph behind the last
-    stage, as it was in this pass and in others that were the same. is_lasting: whether all that
-    holds for other weights, too.
+    stages: those of `layers`, or an error that says why there are none. layouts: of all calls that
+    give a map, by name and number. unused: the calls among these whose places the logits do not
+    depend on. signatures: of the graph after the last stage, in this pass and in others on the same
+    path. is_lasting: whether all of this holds for other weights, too.
     """
 
     stages: list[FeatureMap] | CamError
@@ -49,12 +49,12 @@ class FeatureMaps:
 
     @property
     def found(self) -> list[FeatureMap]:
-        """The stages. Raises CamError where there are none."""
+        """The stages. Raises CamError if there are none."""
         if isinstance(self.stages, CamError):
             raise CamError(str(self.stages))
         return self.stages
 
     @property
     def names(self) -> str:
-        """The layers that can be named, for a person who named another."""
+        """The layers to choose from, for an error message. Raises CamError like `found`."""
         return ", ".join(found.stage.layer for found in self.found)

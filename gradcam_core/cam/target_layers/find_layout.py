@@ -1,4 +1,4 @@
-"""How the outputs of a pass hold a map: seen from what changes with which part of the picture."""
+"""Finds how outputs of a pass hold a map, from what changes with which part of the picture."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _TOKENS_FOR_ALL = 8
 """Most tokens that stand for the whole picture: class, distillation, registers."""
 
 _LEAST_LOCALITY = 1.05
-"""By how much more a place must change with its own part of the picture than with others."""
+"""The least `locality` of a map: its places change more with their own part of the picture."""
 
 
 _TELLS_NOTHING = 0.95
-"""Above this, and below the least, attention has mixed all places evenly."""
+"""Between this `locality` and the least one, attention has mixed all places evenly."""
 
 
 class Layouts:
-    """Of the calls of a pass over a picture with these sides."""
+    """The layouts of the calls of a pass over a picture with these sides. logits: its output."""
 
     def __init__(
         self,
@@ -53,8 +53,7 @@ class Layouts:
         self._others = [call.name for call in makers if not is_convolution(call.part)]
 
     def of(self, call: Call) -> Layout | None:
-        """How a call's output holds a map, with the images first; None if it holds none that is
-        known."""
+        """How a call's output, with the images first, holds a map; None if it holds none."""
         if not call.is_of_images:
             return None
         dimensions = len(self._sides) + 2
@@ -69,14 +68,14 @@ class Layouts:
             layout, score = self._tokens(call)
         else:
             layout, score = self._with_places(call)
-            # A convolution's map of this very shape lies as it does.
+            # A map of the same shape as a convolution's lies in the same way.
             if score > _TELLS_NOTHING and tuple(call.shape) in self._of_convolutions:
                 return ChannelsFirst()
         return layout if score >= _LEAST_LOCALITY else None
 
     @cached_property
     def _of_convolutions(self) -> set[tuple[int, ...]]:
-        """The shapes of what convolutions gave, but for those that might be channels last."""
+        """The shapes of convolutions' outputs, except those that might be channels last."""
         sides = len(self._sides) + 2
         return {
             tuple(call.shape)
@@ -89,7 +88,7 @@ class Layouts:
         }
 
     def _is_of_convolutions(self, call: Call) -> bool:
-        """Whether a part, in a network of other parts, too, is one of convolutions alone."""
+        """Whether the module of a call has convolutions alone, unlike the whole network."""
 
         def has(names: Sequence[str]) -> bool:
             return any(f"{name}.".startswith(f"{call.name}.") for name in names)
@@ -102,14 +101,14 @@ class Layouts:
         best: tuple[Layout | None, float] = None, 0.0
         for axis, changed in call.changed.items():
             score = locality(changed)
-            # Of a video, time may have a stride of its own.
+            # In a video, time may have a stride of its own.
             grid, sides = changed.shape[1:][-2:], self._sides[-2:]
             if has_one_stride(grid, sides) and score > best[1]:
                 best = ChannelsFirst() if axis == 1 else ChannelsLast(), score
         return best
 
     def _tokens(self, call: Call) -> tuple[Layout | None, float]:
-        """Laid out on the one grid that leaves out the fewest of them."""
+        """The layout on the grid that leaves out the fewest tokens, and its locality."""
         changed = call.changed.get(2)
         if changed is None:
             return None, 0.0
@@ -121,16 +120,16 @@ class Layouts:
             if grid not in self._known_grids | self._seen_grids:
                 return None, 0.0
             if grid not in self._known_grids and call.node in self._selected:
-                return None, 0.0  # some of many, which are no grid of their own
-            # Where attention alone has mixed all places evenly, which tells nothing, they are
-            # taken to lie as in the calls before.
+                return None, 0.0  # selected tokens, which form no grid
+            # If attention has mixed all places evenly, the changes tell nothing, and tokens are
+            # taken to lie as in earlier calls.
             return Tokens(grid, before), _LEAST_LOCALITY if score > _TELLS_NOTHING else score
         return None, 0.0
 
     def _grids(self, call: Call) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """How many tokens stand for the whole picture, with the grid of the rest: first those of
-        grids that are known from convolutions, because 33 tokens of an oblong picture may be
-        4 x 8 and one, or 4 x 7 and five; then the fewest."""
+        """Yields how many tokens may stand for the whole picture, each with a grid of the rest.
+        Known grids come first, because 33 tokens of an oblong picture may be 4 x 8 and one, or
+        4 x 7 and five; then the fewest such tokens."""
         found = [
             (others, grid)
             for others in range(_TOKENS_FOR_ALL + 1)
@@ -140,7 +139,7 @@ class Layouts:
 
     @cached_property
     def _known_grids(self) -> set[tuple[int, ...]]:
-        """Of the maps of convolutions, or else of the tokens that were there first."""
+        """The grids of convolutions' maps, or without these, those that fit the first tokens."""
         of_convolutions = {shape[2:] for shape in self._of_convolutions}
         first = next((call for call in self._calls if len(call.shape) == 3), None)
         if of_convolutions or first is None:
@@ -149,9 +148,9 @@ class Layouts:
 
     @cached_property
     def _seen_grids(self) -> set[tuple[int, ...]]:
-        """Those that the calls with as many tokens do not speak against: the queries of a decoder,
-        which have no places, seem to lie on a grid by chance, but in few calls, and are the same
-        for every picture at first."""
+        """The grids that most calls with that many tokens fit. The queries of a decoder, which have
+        no places, fit a grid by chance, but in few calls; and in the first call they are the same
+        for every picture."""
         scores: dict[tuple[int, ...], list[float]] = defaultdict(list)
         constant: set[tuple[int, ...]] = set()
         for call in self._calls:
@@ -161,7 +160,7 @@ class Layouts:
             others, grid = next(self._grids(call), (0, ()))
             before = self._before(others) if grid else None
             if before is not None and others in self._likely_others:
-                # Later calls may be the same for all, too, as a branch that begins as zero.
+                # Later calls may be constant, too, such as a branch that begins as zero.
                 if grid not in scores and not changed.any():
                     constant.add(grid)
                 scores[grid].append(_token_locality(changed, grid, before))
@@ -170,8 +169,8 @@ class Layouts:
 
     @cached_property
     def _likely_others(self) -> set[int]:
-        """How many tokens may stand for the whole picture beside a grid that is seen first among
-        them: none, one, or as many as beside the grids before, or else among the first tokens."""
+        """How many tokens may stand for the whole picture beside a grid that is not known: none,
+        one, as many as beside known grids, or without these, as many as in the first call."""
         found = [next(self._grids(call), (0, ())) for call in self._calls if len(call.shape) == 3]
         known = [others for others, grid in found if grid in self._known_grids]
         first = [] if self._known_grids else [others for others, _ in found[:1]]
@@ -182,8 +181,8 @@ class Layouts:
         return nodes_behind_selections(self._logits.grad_fn)
 
     def _before(self, others: int) -> int | None:
-        """How many of so many tokens for the whole picture come first, by all calls with so many;
-        None if none of them tells."""
+        """How many of the tokens for the whole picture, `others`, come before the grid, by all
+        calls with that many; None if no call tells."""
         if others not in self._befores:
             scores = dict.fromkeys(range(others + 1), 0.0)
             for call in self._calls:

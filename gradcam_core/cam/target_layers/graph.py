@@ -1,4 +1,4 @@
-"""What the autograd graph of a pass tells: what the logits are made from, and by which paths."""
+"""Reads from a pass's autograd graph what the logits are computed from, and by which paths."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PRIME = 2**61 - 1
 NOTHING_COMPUTED = frozenset(
     ("View", "UnsafeView", "ReshapeAlias", "Clone", "Expand", "Squeeze", "Unsqueeze", "Copy")
 )
-"""Nodes that are there or not by the number of images, and how they lie in memory."""
+"""Nodes whose presence may depend on the number of images and on how they lie in memory."""
 
 GraphSignature = tuple[tuple[str, int], ...]
-"""The nodes of a part of a graph: of what kind each is, and how many it is made from. It is the
-same on the same execution path."""
+"""The kind of each node in a part of a graph, and its number of inputs. It is the same on the same
+execution path."""
 
 
 def reorders(logits: Tensor) -> bool:
-    """Whether axes change places anywhere before the logits."""
+    """Whether axes are permuted anywhere before the logits."""
     nodes = () if logits.grad_fn is None else _in_order(logits.grad_fn)
     return any(node.name().startswith(("Permute", "Transpose")) for node in nodes)
 
 
 def from_input(end: Node | None) -> Iterator[tuple[Node, set[Node]]]:
-    """The nodes before this one, and itself, that are made from the input, each behind those of
-    them that it is made from."""
+    """Yields the nodes up to this one that are computed from the input, each after the nodes among
+    them that are its inputs, and with the set of these."""
     found: set[Node] = set()
     nodes = () if end is None else _in_order(end)
     for node in reversed(list(nodes)):
@@ -55,8 +55,8 @@ def depends_on(logits: Tensor, tensor: Tensor) -> bool:
 
 
 def graph_signature(node: Node, logits: Tensor) -> GraphSignature:
-    """What the graph between a call's output and the logits consists of. It is another one where
-    the network takes another path, or where the call is no longer the last."""
+    """The signature of the graph between a call's node and the logits; () if there is none. It
+    differs if the network takes another path, or if the call is no longer the last."""
     if logits.grad_fn is None:
         return ()
     behind = {node}
@@ -66,23 +66,22 @@ def graph_signature(node: Node, logits: Tensor) -> GraphSignature:
             behind.add(one)
             name = one.name().partition("Backward")[0]
             if name not in NOTHING_COMPUTED:
-                # With how many it is given, because what leads past the call may be among them.
+                # The number of inputs also counts those that bypass the call.
                 form.append((name, len(one.next_functions)))
     return tuple(form)
 
 
 def calls_used(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
-    """The calls whose output the logits are computed from, as another head's are not."""
+    """The keys of the calls that the logits are computed from, unlike those of other heads."""
     nodes = set() if logits.grad_fn is None else set(_in_order(logits.grad_fn))
     return {call.key for call in calls if call.node in nodes}
 
 
 def calls_on_every_path(calls: Sequence[Call], logits: Tensor) -> set[tuple[str, int]]:
-    """The calls that all the logits know of the input went through.
+    """The keys of the calls that every path from the input to the logits goes through.
 
-    Counted are the paths through the autograd graph, in a field of whole numbers with a random
-    weight for each edge: all lead through a node if the paths to it times the paths from it are as
-    many as there are.
+    Counts the paths through the autograd graph modulo a prime, with a random weight for each edge:
+    all go through a node if the paths to it times the paths from it equal the total.
     """
     if logits.grad_fn is None:
         return set()
@@ -119,15 +118,15 @@ def calls_on_every_path(calls: Sequence[Call], logits: Tensor) -> set[tuple[str,
 
 
 def is_on_every_path(node: Node, end: Node | None) -> bool:
-    """Whether all that this end knows of the input went through a node."""
+    """Whether every path from the input to this end goes through a node."""
     return end is not None and not any(map(_is_input, _in_order(end, without={node})))
 
 
 @dataclass(frozen=True)
 class Bypass:
-    """The paths from the input to the logits that do not lead through a call. is_apart: whether one
-    of them meets nothing that makes the call's map. beside: the parts with weights on them that do
-    not make that map; shared: those from which both are made."""
+    """The paths from the input to the logits that bypass a call. is_apart: whether one of them goes
+    through no layer before the call. beside: the layers on these paths that are neither before nor
+    after the call; shared: those before both the call and `beside`."""
 
     is_apart: bool
     shared: list[Call]
@@ -135,7 +134,7 @@ class Bypass:
 
 
 def bypass_of(calls: Sequence[Call], logits: Tensor, one: Call) -> Bypass:
-    """What leads from the input to the logits [N, classes] beside a call."""
+    """The paths from the input to the logits [N, classes] that bypass a call."""
     assert logits.grad_fn is not None
     assert one.node is not None
     makers = {call.node: call for call in calls if call.makes_map and call.node is not None}
@@ -163,7 +162,7 @@ def bypass_of(calls: Sequence[Call], logits: Tensor, one: Call) -> Bypass:
 
 
 def last_calls(calls: Sequence[Call]) -> list[Call]:
-    """Those from which no other of the calls is made."""
+    """The calls from which none of the others is computed."""
     found: list[Call] = []
     covered: set[Node] = set()
     for call in reversed(calls):
@@ -174,13 +173,13 @@ def last_calls(calls: Sequence[Call]) -> list[Call]:
 
 
 def unseen_layers_behind(one: Call, calls: Sequence[Call], logits: Tensor) -> int:
-    """How many products with weights follow each other behind a call that no module's output shows
-    but whose own still has places: of `torch.nn.functional`, of parameters, or of modules that give
-    no tensor. Two maps multiplied with each other, as in attention, are no product with weights."""
+    """How many products with weights follow each other after a call that no module's output shows,
+    but whose results still have places: of `torch.nn.functional`, of parameters, or of modules that
+    return no tensor. The product of two maps, as in attention, does not count."""
     if logits.grad_fn is None or one.node is None:
         return 0
     shown = {number for call in calls if call.makes_map for number in call.nodes}
-    # The longest chain of such products between the call and what still has places, or has not.
+    # The longest chain of such products up to each node that has places, or has none any more.
     chains = {one.node: 0}
     vectors: dict[Node, int] = {}
     behind = _in_order(logits.grad_fn, without=set(_before(one, set())))
@@ -204,33 +203,33 @@ _PLACES = 8
 
 
 def _joins_places(node: Node) -> bool:
-    """Whether it joins so many vectors that they are places, as a recurrent layer has gone through
-    them one after the other."""
+    """Whether a node joins so many vectors that they are places, such as the steps of a recurrent
+    layer."""
     return node.name().startswith(("Stack", "Cat")) and len(node.next_functions) >= _PLACES
 
 
 _LEAST_LEFT = 0.2
-"""Share of a map's values, below which a product sums it up. A stride of 2 leaves a quarter."""
+"""A product that leaves a smaller share of a map's values sums it up. A stride of 2 leaves 1/4."""
 
 _PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm", "Addbmm", "Linear", "MkldnnLinear", "Trilinear")
 _FILTERS = ("Convolution", "FftC2R", "FftC2C", "DifferentiableGraph", "MkldnnRnnLayer", "CudnnRnn")
 
 
 def _is_product_with_weights(node: Node, maps: Sequence[Node]) -> bool:
-    """maps: those of the node's inputs that are maps. What a person has written as an
-    `autograd.Function`, or TorchScript has joined, may be anything."""
+    """Whether a node multiplies a map with weights. maps: those of its inputs that are maps. A
+    custom `autograd.Function`, and what TorchScript has fused, may do so and count, too."""
     name = name_of(node)
     if name in _PRODUCTS:
-        # A vector times each place is one number for each, by which attention pools.
+        # Attention pooling multiplies each place by a vector, which leaves one number for each.
         return len(maps) == 1 and size_of(node) >= _LEAST_LEFT * size_of(maps[0])
-    if name == "Mul":  # of each value with several weights, to be summed
+    if name == "Mul":  # each value times several weights, summed later
         return len(maps) == 1 and size_of(node) > size_of(maps[0])
-    is_transform = getattr(node, "_saved_forward", False)  # whose inverse is behind the weights
+    is_transform = getattr(node, "_saved_forward", False)  # its inverse follows the weights
     return (name in _FILTERS and not is_transform) or isinstance(node, BackwardCFunction)
 
 
 def is_product(node: Node) -> bool:
-    """Whether it may multiply what it is given with weights."""
+    """Whether a node may multiply its input with weights."""
     name = name_of(node)
     return name in _PRODUCTS or name in _FILTERS or isinstance(node, BackwardCFunction)
 
@@ -244,19 +243,19 @@ def size_of(node: Node) -> int:
 
 
 def _has_places(node: Node) -> bool:
-    """Whether what a node gave of one image has more than one side that is longer than 1, as a map
-    [1, C, h, w] and tokens [1, L, C] or [L, C] have, and a vector has not."""
+    """Whether a node's output for one image has more than one side longer than 1, like a map
+    [1, C, h, w] or tokens [1, L, C] or [L, C], and unlike a vector."""
     return any(math.prod(shape) > max(shape, default=1) for shape in shapes_of(node))
 
 
 def layers_before(one: Call, calls: Sequence[Call]) -> int:
-    """How many of the calls that make maps a call's output is made from, its own included."""
+    """From how many calls that make maps a call's output is computed, itself included."""
     before = set(_before(one, set()))
     return sum(call.makes_map and call.node in before for call in calls)
 
 
 def nodes_behind_which_others_are(calls: Sequence[Call]) -> set[Node]:
-    """What the calls that make maps are made from."""
+    """The nodes from which calls that make maps are computed."""
     found: set[Node] = set()
     for call in reversed(calls):
         if call.makes_map and call.node is not None:
@@ -265,12 +264,12 @@ def nodes_behind_which_others_are(calls: Sequence[Call]) -> set[Node]:
 
 
 def _before(call: Call, without: set[Node]) -> Iterator[Node]:
-    """The nodes that a call's output is made from, and its own."""
+    """The nodes from which a call's output is computed, its own included. without: not entered."""
     return iter(()) if call.node is None else _in_order(call.node, without)
 
 
 def _in_order(end: Node, without: Iterable[Node] = ()) -> Iterator[Node]:
-    """The nodes of a graph, each before what it is made from. without: not entered."""
+    """The nodes of a graph, each before those that it is computed from. without: not entered."""
     finished: list[Node] = []
     seen = {end, *without}
     stack = [(end, iter(end.next_functions))]
@@ -288,6 +287,6 @@ def _in_order(end: Node, without: Iterable[Node] = ()) -> Iterator[Node]:
 
 
 def _is_input(node: Node) -> bool:
-    """Whether this is where a tensor begins that requires gradients and is no parameter."""
+    """Whether this is the node of a leaf that requires gradients and is not a parameter."""
     variable = getattr(node, "variable", None)
     return variable is not None and not isinstance(variable, nn.Parameter)

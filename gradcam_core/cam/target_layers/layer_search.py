@@ -1,5 +1,5 @@
-"""The feature maps among the calls of a pass: which hold a map, how it lies in them, and which is
-the last of its resolution."""
+"""Finds the feature maps among the calls of a pass: which calls hold a map, how it lies in their
+output, and which is the last of its resolution."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from gradcam_core.cam.target_layers.refusals import (
 from gradcam_core.errors import CamError
 
 _MOST_BEHIND = 4
-"""Parts with weights behind a map that still give places; more of them are most of a network. Of
-193 networks sensible maps had two at most, and stems five and more."""
+"""How many layers that still give places may follow the last map. More would be most of a network:
+in 193 networks, two at most followed a sensible map, and five or more a stem."""
 
 _FEW_BEHIND = 2
-"""As many of them may be behind a map that fewer lead to."""
+"""This many may follow it even if it has fewer layers before it."""
 
 _LEAST_SHARED = 0.5
-"""An earlier map is explained in place of the last one where at least this share of the connections
-that lead past the last map come from what made the earlier one."""
+"""Paths that bypass a map come from its own trunk if at least this share of their layers is before
+the map, too."""
 
 
 class _Candidate:
-    """A call that gives a feature map. size: its sides; shape: (channels, *sides); entered: the
-    sides of the maps that it was given."""
+    """A call that gives a feature map. size: the map's sides; shape: (channels, *sides); entered:
+    the sides of its input maps."""
 
     def __init__(self, call: Call, layout: Layout) -> None:
         self.call, self.layout = call, layout
@@ -71,9 +71,9 @@ class _Candidate:
 
 
 class LayerSearch:
-    """For the stages among the calls of a pass. logits: what it gave. folded: calls that make maps,
-    which have not one entry per image. unseen: a part whose calls cannot be seen, if there is
-    one."""
+    """Finds the stages among the calls of a pass. sides: of the picture. logits: the output of the
+    pass. folded: calls that make maps, but without one entry per image. unseen: the name of a part
+    whose calls cannot be seen, or None."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class LayerSearch:
         try:
             stages: list[FeatureMap] | CamError = self._stages_before_the_output()
         except CamError as error:
-            # It is kept, and must not keep the frames that it came from, which hold the network.
+            # Kept without its traceback, whose frames would keep the network in memory.
             stages = CamError(str(error))
             return FeatureMaps(stages, layouts, unused, set(), is_lasting)
         assert isinstance(stages, list)
@@ -134,7 +134,7 @@ class LayerSearch:
         if self._unseen is not None:
             raise CamError(scripted_part(self._unseen))
         if self._gives_a_map:
-            # That of a segmentation says what is seen where, and is no feature map behind it.
+            # The output of a segmentation is the last map, but no feature map.
             more = nodes_behind_which_others_are(self._calls)
             before = [one for one in self._maps if one.call.node in more]
             if any(one.call.makes_map for one in before):
@@ -144,7 +144,7 @@ class LayerSearch:
     def _stages(self, maps: Sequence[_Candidate]) -> list[FeatureMap]:
         sizes = [one.size for one in maps if one.call.makes_map]
         several = [size for size in sizes if size.numel() > 1] or sizes
-        # By the last one of each, because a branch may leave a resolution and return to it.
+        # By the last map of each, because a branch may leave a resolution and return to it.
         ordered = list(dict.fromkeys(reversed(several)))[::-1]
         found = [self._last_of(maps, size, size == ordered[-1]) for size in ordered]
         stages = [one for one in found if one is not None]
@@ -161,8 +161,8 @@ class LayerSearch:
         return stages
 
     def _laid_out_again(self) -> FeatureMap | None:
-        """The last map that all goes through, if what makes it cannot be laid out itself, as the
-        blocks of a transformer that works in windows."""
+        """The last map that every path goes through, if the layers that make it cannot be laid out,
+        as in a transformer that works in windows; None if there is no such map."""
         if self.is_convolutional:
             return None
         whole = [
@@ -176,13 +176,13 @@ class LayerSearch:
         self, maps: Sequence[_Candidate], size: torch.Size, is_last: bool
     ) -> FeatureMap | None:
         of_size = [one for one in maps if one.size == size and self._belongs(one)]
-        # One channel is a mask, where others have more.
+        # One channel is a mask if other maps have more.
         chosen = [one for one in of_size if one.shape[0] > 1] or of_size
         all_of_it = [one for one in chosen if one.call.key in self._through]
         if all_of_it or not (is_last or self.is_convolutional):
             chosen = all_of_it
         elif is_last and of_size:
-            # Where two paths bypass each other, rather a norm than one of attention's matrices.
+            # If two paths bypass each other, take a norm rather than a matrix of attention.
             norms = [one for one in chosen if "Norm" in type(one.call.part).__name__]
             if self.is_convolutional or not norms or not self._is_of_one_trunk(norms[-1].call):
                 raise CamError(side_by_side(self._last_among(maps)))
@@ -199,8 +199,8 @@ class LayerSearch:
         return f"{call.name}#{call.number}" if call.name in self._called_often else call.name
 
     def _belongs(self, one: _Candidate) -> bool:
-        """Whether a map is of its resolution, and no enlarged one of another, nor the inside of a
-        block on the way to the next."""
+        """Whether a map belongs to its resolution: it was not passed on from another call, nor
+        enlarged, and is not inside a block that leads to another resolution."""
         if one.call.key in self._passed_on or one.call.key in self._enlarged:
             return False
         return not any(
@@ -210,7 +210,7 @@ class LayerSearch:
 
     @cached_property
     def _passed_on(self) -> set[tuple[str, int]]:
-        """The calls that gave what another had made, as a dropout does after training: a map
+        """The calls that return the output of another call, as a dropout does in eval mode: a map
         belongs to the call that made it, before anything was taken from it."""
         made: set[Node] = set()
         found: set[tuple[str, int]] = set()
@@ -227,11 +227,11 @@ class LayerSearch:
 
     @cached_property
     def _reducing(self) -> list[tuple[str, set[torch.Size]]]:
-        """Blocks that make a smaller map, with the sizes that they begin with."""
+        """Blocks whose map has another size than their input maps, with the sizes of these."""
         return [
             (one.call.name, one.entered)
             for one in self._maps
-            # A list of blocks is no block.
+            # A list of blocks is not a block.
             if type(one.call.part) is not nn.Sequential
             and one.size.numel() > 1
             and one.entered
@@ -240,7 +240,7 @@ class LayerSearch:
 
     @cached_property
     def _enlarged(self) -> set[tuple[str, int]]:
-        """The calls whose map was enlarged since a convolution made one of its size."""
+        """The calls whose map was enlarged, until a layer makes one of its size again."""
         found: set[tuple[str, int]] = set()
         enlarged: set[torch.Size] = set()
         for one in self._maps:
@@ -253,10 +253,10 @@ class LayerSearch:
         return found
 
     def _counts(self, call: Call, layout: Layout) -> bool:
-        """Whether the logits depend on the places of this map, and not just on one."""
+        """Whether the logits depend on more than one place of a map."""
         axis = 1 if isinstance(layout, ChannelsFirst) else len(call.shape) - 1
         if self.is_convolutional or not self._knows_places_used:
-            return True  # nothing was asked, or all weights behind are 0, as before training
+            return True  # not measured, or all weights after it are 0, as before training
         places = call.places_used.get(axis)
         if places is None:
             return False
@@ -265,11 +265,11 @@ class LayerSearch:
         return int(places.sum()) > 1 or places.numel() == 1
 
     def _check_last(self, last: FeatureMap, maps: Sequence[_Candidate]) -> None:
-        """Raises CamError where most of the network is behind the last map, whose output still has
-        places: those that could not be laid out or are no modules', or maps that lead to the logits
-        side by side, as those of a feature pyramid do."""
+        """Raises CamError if too many layers that still have places follow the last map: because
+        they could not be laid out, are not modules, or make maps that lead to the logits side by
+        side, as in a feature pyramid."""
         at = next(n for n, call in enumerate(self._calls) if call.key == (last.name, last.number))
-        # What ran before, too, now runs for another input, as an encoder of two pictures does.
+        # Modules that also ran before now process another input, like an encoder of two pictures.
         again = {call.name for call in self._calls[: at + 1]}
         behind = [
             call
@@ -291,14 +291,14 @@ class LayerSearch:
             raise CamError(without_modules(last.stage.layer, unseen))
 
     def _has_places(self, call: Call) -> bool:
-        if self.is_convolutional:  # whose graph is not run
+        if self.is_convolutional:  # whose graph is not run backwards
             return call.shape[2:].numel() > 1
         axes = call.places_used if len(call.shape) > 3 else {2: call.places_used.get(2)}
         return any(found is not None and int(found.sum()) > 1 for found in axes.values())
 
     def _is_of_one_trunk(self, call: Call) -> bool:
-        """Whether what leads past a call comes from the same trunk, as where branches of several
-        resolutions exchange what they find; and no other network, whose logits are averaged."""
+        """Whether the paths that bypass a call come from the same trunk, as when branches
+        of several resolutions exchange maps, and not from another network of an ensemble."""
         past = bypass_of(self._calls, self._logits, call)
         beside = [one for one in past.beside if self._has_places(one)]
         known = {one.shape for one in past.shared}
@@ -309,19 +309,18 @@ class LayerSearch:
         )
 
     def _last_among(self, maps: Sequence[_Candidate]) -> list[str]:
-        """The names of those behind which no other one is. maps: all, or those before the
-        output."""
+        """Names of the maps that no other map follows. maps: all, or those before the output."""
         calls = [one.call for one in maps if one.size.numel() > 1 and self._belongs(one)]
-        # Rather what attention is given than its matrices.
+        # Name the input of attention rather than its matrices.
         named = [call for call in calls if not call.makes_map or is_convolution(call.part)]
         return [self._name(call) for call in last_calls(named or calls)]
 
 
 def _as_given(call: Call, layout: Layout) -> Layout:
-    """The layout of what a call gave, from that of the same with the images first."""
+    """The layout of a call's output as it is. layout: that of the output with the images first."""
     return SequenceFirst(layout) if call.is_sequence_first else layout
 
 
 def is_convolutional(calls: Sequence[Call]) -> bool:
-    """Whether all that makes feature maps are convolutions, whose channels come first."""
+    """Whether all feature maps are made by convolutions, whose channels come first."""
     return all(is_convolution(call.part) for call in calls if call.makes_map)

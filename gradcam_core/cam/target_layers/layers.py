@@ -1,4 +1,4 @@
-"""The feature maps of a network: found by running it, not by names, and remembered."""
+"""Finds the feature maps of a network by running it, not by names, and remembers them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from gradcam_core.wording import first_line
 
 
 class NeedsValuesError(CamError):
-    """What the feature maps are cannot be told without numbers, as of a network on "meta"."""
+    """The feature maps cannot be found without values, as for a network on the "meta" device."""
 
 
 NO_GRADIENTS = (
@@ -55,9 +55,9 @@ NO_GRADIENTS = (
     "layer=."
 )
 
-_LEAST_KEPT = 0.8  # of a side of the picture
+_LEAST_KEPT = 0.8  # share of a side of the picture that cuts must leave
 
-_USUAL = 224  # pixels; side of the input where the network does not say
+_USUAL = 224  # pixels; side of the input if the network does not say
 
 _remembered: WeakKeyDictionary[nn.Module, dict[object, list[FeatureMaps]]] = WeakKeyDictionary()
 _SIZES_REMEMBERED = 16
@@ -95,9 +95,9 @@ def last_feature_map(
 
 
 def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> FeatureMaps:
-    """The feature maps of a network, found once per module, kind of input and output, and again
-    after the module's parts have changed. Of the inputs the first image is run. A network may take
-    another path for another image: see `ExecutionPaths`."""
+    """The feature maps of a network, found by running the first image. They are remembered for each
+    module, kind of input and output, until the module's parts change. A network may take another
+    path for another image: see `ExecutionPaths`. Raises CamError, see `layers`."""
     paths = ExecutionPaths(module, inputs, output)
     if paths.known:
         return paths.known[0]
@@ -107,8 +107,8 @@ def maps_of(module: nn.Module, inputs: Inputs, output: Output | None = None) -> 
 
 
 class ExecutionPaths:
-    """The paths that a network was seen to take from images like these to its logits, each with its
-    maps: one, but where its code decides by the image."""
+    """The execution paths that a network has taken for images like these, each with its maps. There
+    is only one, unless the network's code decides by the image."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, output: Output | None) -> None:
         self._module, self._inputs, self._output = module, inputs, output
@@ -125,17 +125,17 @@ class ExecutionPaths:
 
     @property
     def known(self) -> tuple[FeatureMaps, ...]:
-        """Those that it took before, the last one first."""
+        """The feature maps of the paths taken before, the latest first."""
         return tuple(self._all.get(self._key, ()))
 
     def trace(self) -> tuple[FeatureMaps, Tensor]:
-        """The one that it takes now, seen by running it on the first of the images that is of
-        finite numbers, and its logits there."""
+        """The feature maps and logits [1, classes] of the path that the network takes now, for the
+        first image of finite numbers. Raises CamError, see `layers`."""
         parts = _parts(self._module)
         found = _trace(self._module, self._inputs, self._output)
         if _parts(self._module) == parts:
             return found
-        return _trace(self._module, self._inputs, self._output)  # it has made parts of its own
+        return _trace(self._module, self._inputs, self._output)  # the pass itself has made parts
 
     def remember(self, maps: FeatureMaps) -> None:
         if not maps.is_lasting:
@@ -147,17 +147,17 @@ class ExecutionPaths:
 
 
 def _reference(output: Output | None) -> object:
-    """What is equal for the same function only, and does not keep it, nor a network within it."""
+    """A key for a function, which does not keep it, or a network within it, in memory."""
     try:
         if inspect.ismethod(output):
             return WeakMethod(output)
         return output if output is None else ref(output)
-    except TypeError:  # what takes no references, such as an itemgetter
+    except TypeError:  # it allows no weak references, such as an itemgetter
         return output
 
 
 def share_maps(known: nn.Module, other: nn.Module) -> None:
-    """Let a network of the same parts, with other weights, have the feature maps of this one."""
+    """Lets a network with the same parts, but other weights, share the maps of a known one."""
     _remembered[other] = _remembered.setdefault(known, {})
 
 
@@ -181,7 +181,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         if not is_convolutional(calls):
             if image.device.type == "meta":
                 raise NeedsValuesError("The network must be run to find its feature maps.")
-            # Where nothing is a number, it cannot be seen what changes.
+            # If all values are NaN, nothing shows what changes.
             steps = [
                 ("The batch", image),
                 ("The network's output", logits.masked_fill(logits.isinf(), 0)),
@@ -208,12 +208,12 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
 
 
 def _with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
-    """`with_graph`, without what a backward pass needs where the graph is only looked at: that of
-    convolutions alone."""
+    """`with_graph`, but without keeping activations if there are convolutions alone: no backward
+    pass is needed then."""
     if is_plain(module):
         try:
             calls, given = with_graph(module, inputs, to_run=False)
-        except RuntimeError:  # as where the network itself computes gradients
+        except RuntimeError:  # such as from a network that computes gradients itself
             return with_graph(module, inputs)
         if is_convolutional(calls):
             return calls, given
@@ -221,14 +221,14 @@ def _with_graph(module: nn.Module, inputs: Inputs) -> tuple[list[Call], Any]:
 
 
 def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence[Call]) -> str:
-    """What a network does so that its last map does not lie over its picture [1, C, *sides], for a
-    person; empty where it lies there or where this cannot be told."""
+    """What a network does so that its last map does not lie over its picture [1, C, *sides]: words
+    for a sentence, empty if the map lies over it or if this cannot be told."""
     if inputs.images.is_meta or not inputs.images.isfinite().all():
         return ""
     picture = noisy(inputs.images.detach())
     given = next((call.input_shapes[0] for call in calls if call.input_shapes), ())
     if given and given[0] != picture.shape[1] and given[0] in picture.shape[2:]:
-        return ""  # of pictures with channels last, the places are at other axes
+        return ""  # pictures with channels last have their places at other axes
     last, layer = maps.found[-1], first_layer(module, maps)
     nodes = {call.key: call.node for call in calls}
     if layer is not None and may_move_places(nodes[layer, 1]):
@@ -238,7 +238,7 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
     node = nodes[last.name, last.number]
     if share_kept(node, picture.ndim - 2) < _LEAST_KEPT:
         return f"cuts out a part of its maps before {last.stage.layer!r}"
-    # In others, what is elsewhere is no map: see `Layouts`.
+    # In other networks, an output with moved places is no map: see `Layouts`.
     if not is_convolutional(calls) or not may_move_places(node):
         return ""
     call = next(one for one in calls if one.key == (last.name, last.number))
@@ -252,7 +252,8 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
 
 @contextmanager
 def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
-    """`as_cam_errors` for a pass over the first image, which may be what the network refuses."""
+    """`as_cam_errors` for a pass over the first image alone. The error says so if the network would
+    accept the whole batch."""
     try:
         with as_cam_errors(module, inputs):
             yield
@@ -272,8 +273,9 @@ def _as_errors_of_one(module: nn.Module, inputs: Inputs) -> Iterator[None]:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Whether a network is seen without running it to be one of convolutions, whose channels come
-    first: batch norms are its only norms, and dense layers are few."""
+    """Whether a network consists of convolutions, whose channels come first, judged without running
+    it: its norms are batch norms, and its only other layers with weights are dense, at most as many
+    as convolutions."""
     leaves = [part for part in module.modules() if next(part.children(), None) is None]
     makers = [part for part in module.modules() if makes_a_map(part)]
     dense = sum(isinstance(part, nn.Linear) for part in makers)
@@ -287,14 +289,14 @@ def is_plain(module: nn.Module) -> bool:
 
 
 def _parts(module: nn.Module) -> tuple[object, ...]:
-    """Of what a module consists, so that one that was changed is looked through again."""
+    """A key that changes when a module's parts do, so that it is then traced again."""
     return tuple((type(part), *part._modules.keys()) for part in parts_of(module))
 
 
 def example_batch(module: nn.Module) -> Tensor:
     """A black image of the size that timm's configuration of the network names, or 224 x 224."""
     config = getattr(module, "pretrained_cfg", None) or {}
-    _, *size = config.get("input_size", (3, _USUAL, _USUAL))  # it may have other channels since
+    _, *size = config.get("input_size", (3, _USUAL, _USUAL))  # channels may have changed since
     like = next((one for one in module.parameters() if one.is_floating_point()), torch.empty(0))
     return torch.zeros(1, _channels(module), *size, device=like.device, dtype=like.dtype)
 

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from gradcam_core.errors import CamError
 
 Reshape = Callable[[Tensor], Tensor]
-"""From a module's output to a map [N, C, h, w] of the same values, some of them left out."""
+"""Maps a module's output to [N, C, h, w] with the same values, of which some may be left out."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _SWITCHED_OFF = 1e-5
-"""Share of a batch norm's largest factor below which rounding is larger than what is left."""
+"""Below this share of a batch norm's largest factor, rounding errors exceed a channel's values."""
 
 
 class Layout(Protocol):
@@ -33,8 +33,8 @@ class Layout(Protocol):
         """The output of a module -> [N, C, *places]."""
 
     def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
-        """The output with another map in it: [M, C, *places], output of M images or one, with the
-        images first."""
+        """The output with another map in it. changed: this map [M, C, *places]; output: of M images
+        or one, with the images first."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Tokens:
 
 @dataclass(frozen=True)
 class SequenceFirst:
-    """Tokens [L, N, C] behind each other before the images, as `nn.MultiheadAttention` has them
-    unless it is told otherwise. within: the layout of [N, L, C]."""
+    """Tokens [L, N, C] with the images second, as `nn.MultiheadAttention` has them by default.
+    within: the layout of [N, L, C]."""
 
     within: Layout
 
@@ -95,15 +95,15 @@ class SequenceFirst:
 
 
 def images_first(layout: Layout, output: Tensor) -> Tensor:
-    """What a module gave, with the images first."""
+    """A module's output with the images first."""
     return output.transpose(0, 1) if isinstance(layout, SequenceFirst) else output
 
 
 @dataclass(frozen=True)
 class Folded:
     """[N, C, h, w] of a convolution into which a batch norm was folded: the map is what the
-    convolution gave before it. scale, shift: [C, 1, 1] of the norm. A channel that the norm has all
-    but switched off cannot be told from what it gives, nor does anything depend on it: it is 0."""
+    convolution alone would give. scale, shift: [C, 1, 1] of the norm. A channel that the norm has
+    all but switched off cannot be recovered, and nothing depends on it: it is 0."""
 
     scale: Tensor
     shift: Tensor
@@ -118,13 +118,13 @@ class Folded:
 
 
 class Rearranged:
-    """What a person's function makes of a module's output."""
+    """The layout of a person's function. Raises CamError if it does not rearrange an output."""
 
     def __init__(self, reshape: Reshape) -> None:
         self._reshape = reshape
 
     def of(self, output: Tensor, images: int) -> Layout:
-        """For an output of so many images, which may be its second side."""
+        """The layout for an output of that many images, which may be its second dimension."""
         if len(output) == images or output.ndim < 2 or output.shape[1] != images:
             return self
         return SequenceFirst(Rearranged(lambda given: self._reshape(given.transpose(0, 1))))
@@ -140,8 +140,8 @@ class Rearranged:
         return found
 
     def put_back(self, changed: Tensor, output: Tensor) -> Tensor:
-        # Which values the function takes is seen from what it does with their numbers, and that
-        # it hands them on from what it does with others.
+        # The function's result for the indices of the values shows which of them it takes, and
+        # that for other values, whether it returns them unchanged.
         numbers = torch.arange(output[0].numel(), dtype=torch.float64, device=output.device)
         taken = self.to_map(numbers.view(1, *output.shape[1:])).flatten()
         index = taken.round().long()
@@ -162,10 +162,10 @@ class Rearranged:
 
 @lru_cache(4096)
 def grids(count: int, sides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """The grids with so many places into which an input with these sides may have been divided: one
-    stride for all of them, all rounded up or all down.
+    """The grids of `count` places into which one stride may have divided an input with these sides,
+    all rounded up or all down.
 
-    Kept, since of each layer of tokens it is asked again and again.
+    Cached, because it is computed many times for each layer of tokens.
     """
     return tuple(_grids(count, sides))
 
@@ -186,7 +186,7 @@ def _grids(count: int, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def has_one_stride(grid: Sequence[int], sides: Sequence[int]) -> bool:
-    """Whether one stride, by rounding up or by rounding down, makes the grid of the sides."""
+    """Whether one stride divides the sides into this grid, all rounded up or all down."""
     down = [(side / (cells + 1), side / cells) for cells, side in zip(grid, sides, strict=True)]
     up = [
         (side / cells, side / (cells - 1) if cells > 1 else math.inf)
@@ -198,12 +198,13 @@ def has_one_stride(grid: Sequence[int], sides: Sequence[int]) -> bool:
 
 
 def may_lie_otherwise(part: nn.Module, shape: Sequence[int], sides: Sequence[int]) -> bool:
-    """Whether channels may be last in what a part of a network of convolutions gave [N, ...]."""
+    """Whether channels may come last in the output of a part of a convolutional network. shape: of
+    the output [N, ...]; sides: of the picture."""
     if len(shape) != len(sides) + 2 or is_convolution(part) or "BatchNorm" in type(part).__name__:
         return False
     return has_one_stride(shape[1:-1], sides) or not has_one_stride(shape[2:], sides)
 
 
 def is_convolution(part: nn.Module) -> bool:
-    """Also one of a library's own, which is called so."""
+    """Whether a module is a convolution: one of PyTorch, or a class with "Conv" in its name."""
     return isinstance(part, _CONVOLUTIONS) or "Conv" in type(part).__name__

@@ -1,8 +1,8 @@
-"""Whether the feature maps of a network lie over the picture as it is given: a crop, a flip or a
+"""Checks that a network's feature maps lie over the picture as it is given: a crop, a flip or a
 border within the network moves them.
 
-Seen from the first map that the network makes, in which a place is known to a few pixels: what is
-moved there is moved in all later ones.
+The first map that the network makes shows a place to within a few pixels, and what is moved there
+is moved in all later maps.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
 from gradcam_core.cam.target_layers.layout import Layout
 
 _STRIPS = (0.2, 0.35, 0.8)
-"""Middles of the strips that are changed, as shares of a side; no symmetry maps them onto
-others."""
+"""Middles of the strips that are changed, as shares of a side. No symmetry maps them onto each
+other."""
 
-_STRIP = 0.03  # of a side: width of a strip
+_STRIP = 0.03  # width of a strip, as a share of a side
 
-_LEAST_CELLS = 4  # along a side, in which a place can be told
-_MANY_CELLS = 8  # along a side, few of which change with a strip if it is in its place
-_FOCUSED = 1.5  # times as many cells as change, or more, are there if a place is to be told
-_MOST_APART = 0.5  # cells of the map that is explained
-_ONCE = 1.5  # times the least extent, above which, but for a cell, a strip is seen twice
+_LEAST_CELLS = 4  # along a side; with fewer, no place can be told
+_MANY_CELLS = 8  # along a side; of so many, few change with a strip that is in its place
+_FOCUSED = 1.5  # a place can be told if there are this many times as many cells as change
+_MOST_APART = 0.5  # cells of the map explained: a place this near to its own lies there
+_ONCE = 1.5  # a strip is seen twice if its extent is this many times the least, and a cell more
 
-_CLEAR = 0.18  # nearness that changes at random, which have 0.14, do not reach
+_CLEAR = 0.18  # nearness that random changes do not reach: they have 0.14
 _MORE = 1.2  # times the nearness to the own places; networks before training reach 1.05
-_SURE = 0.3  # nearness from which on as much as to the own places is enough: maps seen both ways
+_SURE = 0.3  # nearness from which `_AS_MUCH` is enough, as of a map added to its mirror image
 _AS_MUCH = 0.9
-_LEAST_NEAR = 0.5  # along one axis; changes at random have 0.37
+_LEAST_NEAR = 0.5  # nearness along one axis; random changes have 0.37
 
 ELSEWHERE = "so the heat would be in the wrong place"
 
@@ -49,15 +49,15 @@ _TURNED = {
     (True, True, False): "they were rotated by 270 degrees",
     (True, True, True): "their height and width were swapped",
 }
-"""By whether height and width are swapped, rows are in the opposite order, and columns are."""
+"""By whether height and width are swapped, whether rows are reversed, and whether columns are."""
 
 
 class SeenError(BaseException):
-    """Ends a pass once what was looked for is seen; not to be caught by a module's own code."""
+    """Ends a pass once the map is there. A BaseException, so that modules do not catch it."""
 
 
 def first_layer(module: nn.Module, maps: FeatureMaps) -> str | None:
-    """The part that makes the first feature map, if it is seen."""
+    """The name of the module that makes the first feature map; None if none is known."""
     names = (
         name
         for name, number in maps.layouts
@@ -69,8 +69,8 @@ def first_layer(module: nn.Module, maps: FeatureMaps) -> str | None:
 def first_map(
     module: nn.Module, inputs: Inputs, layer: str, layout: Layout
 ) -> Callable[[Tensor], Tensor]:
-    """From pictures, in the place of the one of the inputs, to what the first call of a layer makes
-    of each; what follows is not run."""
+    """A function from pictures [N, C, H, W], which replace that of the inputs, to the maps
+    [N, C, h, w] that the first call of a layer makes of them. What follows is not run."""
     part = module.get_submodule(layer)
 
     def of(picture: Tensor) -> Tensor:
@@ -94,12 +94,12 @@ def what_moves(
     explained: Sequence[int],
     may_cut: bool = False,
 ) -> str:
-    """What a network does where a change of the picture changes its first map at other places, or
-    nowhere, for a person; empty where each place stays where it is.
+    """What a network does if a change of the picture changes its first map at other places, or
+    nowhere: words for a sentence, empty if each place stays where it is or if this cannot be told.
 
     picture: [1, C, H, W]. maps_of: the first feature maps [N, C, h, w] of pictures. explained: the
-    cells of the map that is explained. may_cut: whether something in the network cuts maps, so that
-    parts of the picture that change nothing are not only masked."""
+    cells (rows, columns) of the map that is explained. may_cut: whether something in the network
+    cuts maps, so that parts of the picture that change nothing are not merely masked."""
     cells = maps_of(picture).shape[2:]
     if len(cells) != 2 or min(cells) < _LEAST_CELLS or len(explained) != 2 or min(explained) < 2:
         return ""
@@ -126,9 +126,9 @@ def what_moves(
 
 
 def are_elsewhere(changed: Tensor, is_picked: bool) -> bool:
-    """Whether patches of the picture change a map [patches, *sides], see `Call`, in other places
-    than their own: in those that they have in a mirrored, turned or rolled picture, or, is_picked,
-    in no order. False where this cannot be told."""
+    """Whether patches of the picture change a map in other places than their own: those that they
+    have in a mirrored, turned or rolled picture or, if is_picked, in no order. changed: of a
+    `Call`, [patches, *sides]. False if this cannot be told."""
     if not bool(changed.flatten(1).any(dim=1).all()) or min(changed.shape[1:]) < _LEAST_CELLS:
         return False
     own, others = nearness(changed), max(map(nearness, _moved(changed)))
@@ -153,7 +153,8 @@ def _moved(changed: Tensor) -> Iterator[Tensor]:
 
 
 def _what_changes_order(differences: Sequence[Tensor], explained: Sequence[int]) -> str:
-    """differences: by which rows were changed, and which columns, [strips, h, w] each."""
+    """See `what_moves`. differences: how much the first map changed with strips of rows, and with
+    strips of columns, each [strips, h, w]."""
     by_order = [
         (is_swapped, [_Along(one, axis ^ is_swapped) for axis, one in enumerate(differences)])
         for is_swapped in (False, True)
@@ -185,9 +186,10 @@ def _what_changes_order(differences: Sequence[Tensor], explained: Sequence[int])
 
 
 class _Along:
-    """Where several maps changed [strips, h, w], along one axis: middle and extent as shares of its
-    side [strips], the least and the largest extent of all; cells: along it; focus: how many times
-    these are as many as those that changed."""
+    """Where a map changed with each strip [strips, h, w], along one axis. middle, expected: where
+    each change lies, and where it should, as shares of the side [strips]. cells: how many lie along
+    the axis; focus: these divided by how many changed [strips]. extent, most: the least and the
+    largest extent of a change, as shares of the side."""
 
     def __init__(self, differences: Tensor, axis: int) -> None:
         is_seen = differences.flatten(1).any(dim=1)
@@ -202,8 +204,8 @@ class _Along:
         self.expected = torch.tensor(_STRIPS, dtype=at.dtype, device=at.device)[is_seen]
 
     def is_reversed(self, apart: float) -> bool | None:
-        """Whether they lie in the opposite order, with so much of the side between them and where
-        they should be; None if they lie in no order."""
+        """Whether the changes lie in the opposite order; None if they lie in neither. apart: how
+        far they may be from where they should be, as a share of the side."""
         most = apart + self.extent / 2
         if self.most > _ONCE * self.extent + 1 / self.cells:
             return None
@@ -214,11 +216,11 @@ class _Along:
 
 
 def _changed(picture: Tensor, axis: int, cells: int, share: float) -> list[Tensor]:
-    """The picture with one strip of it changed: at the first edge, at the last one, where less than
-    a cell may be left over, and between; of these a share of their length.
+    """Copies of the picture, each with one strip changed: at the first edge, at the last one, where
+    less than a cell may be left over, and at each of `_STRIPS`, there for a share of its length.
 
-    Values change their places within a strip, which keeps what a module may normalise its pictures
-    by.
+    The values of a strip are moved along it, which preserves the statistics by which a module may
+    normalise its pictures.
     """
     along, across = axis + 2, 3 - axis
     side, whole = picture.shape[along], picture.shape[across]

@@ -1,4 +1,4 @@
-"""Why a network has no single map behind which its logits are made, and what to do: sentences."""
+"""Sentences on why a network has no single map before its logits, and what to do."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NAME_AND_RESHAPE = (
 
 
 def side_by_side(last: Sequence[str]) -> str:
-    """Of an ensemble, or of a network that looks at a picture twice. last: the names of the maps
-    behind which no other one is."""
+    """For an ensemble, or a network that looks at a picture twice. last: the names of the maps that
+    no other map follows."""
     if len(last) == 1:
         came = (
             f"The logits depend on the feature map of {last[0]!r} and on a path that bypasses it."
@@ -52,7 +52,7 @@ def without_modules(last: str, unseen: int) -> str:
 def nothing_found(
     calls: Sequence[Call], folded: Sequence[Call], elsewhere: Collection[Node | None]
 ) -> str:
-    """folded: calls that make maps, which have not one entry per image; elsewhere: see
+    """folded: calls that make maps, but without one entry per image; elsewhere: see
     `nodes_without_places`."""
     if folded:
         return (
