@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -12,7 +13,7 @@ from gradcam_core.explanation.result import Explanation
 from gradcam_core.images.rendering.jpeg import jpeg
 
 _MAX_FOLDERS = 8  # in an overlay's path
-_MAX_NAME_BYTES = 120  # in each part of the path, of the 255 that file systems allow
+_MAX_NAME_BYTES = 80  # with the hash and most networks' names within eCryptfs' 143
 _HARMLESS = "_ .()+,=@-"  # beside letters, marks and digits of any script
 
 
@@ -46,7 +47,15 @@ def _parts(key: str) -> tuple[str, ...]:
 
 def _harmless(part: str) -> str:
     letters = unicodedata.normalize("NFC", part)
-    is_kept = [one in _HARMLESS or unicodedata.category(one)[0] in "LMN" for one in letters]
-    word = "".join(one if kept else "_" for one, kept in zip(letters, is_kept, strict=True))
+    word = "".join(one if _is_harmless(one) else "_" for one in letters)
     word = word.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .")
     return f"_{word[1:]}" if word[:1] in (" ", ".") else word or "_"
+
+
+def _is_harmless(letter: str) -> bool:
+    """Whether a file name may contain the letter, which the system's encoding may lack."""
+    try:
+        os.fsencode(letter)
+    except UnicodeEncodeError:
+        return False
+    return letter in _HARMLESS or unicodedata.category(letter)[0] in "LMN"

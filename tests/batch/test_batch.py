@@ -644,11 +644,14 @@ def test_an_overlay_lies_in_its_folder_whatever_the_picture_is_called(key: str, 
     file.parent.mkdir(parents=True)
     file.write_bytes(b"")
     assert not any(part.startswith(".") for part in Path(name).parts)
+    assert all(len(part.encode()) <= 143 for part in Path(name).parts)  # of eCryptfs
 
 
-def test_an_overlay_keeps_the_letters_of_its_pictures_name():
+def test_an_overlay_keeps_the_letters_of_its_pictures_name(monkeypatch: pytest.MonkeyPatch):
     for name in ("Größe 1", "صورة", "写真", "चित्र"):
         assert overlay_path(f"{name}.jpg", "m").startswith(f"overlays/{name}.jpg.")
+    monkeypatch.setattr(os, "fsencode", lambda name: name.encode("latin-1"))  # as in a C locale
+    assert overlay_path("Größe 写.jpg", "m").startswith("overlays/Größe _.jpg.")
 
 
 def test_overlays_of_different_pictures_never_meet():

@@ -346,6 +346,9 @@ def test_what_a_list_names_and_is_not_there_stays_in_it(photos: Path):
         for names in ([first, "a.jpg"], ["a.jpg", first]):
             (photos / "l.txt").write_text("\n".join(names))
             assert keys(found(photos / "l.txt")) == names
+    for label in (" cat", ", cat", ";cat", " a cat"):  # none of which makes the line a header
+        (photos / "l.txt").write_text(f"image gone.jpg{label}\na.jpg dog\n")
+        assert len(keys(found(photos / "l.txt"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,10 @@ def _lines(file: Path, lines: list[str], suffixes: Collection[str]) -> Iterator[
             parts = text.split("\t")[:1]
             if parts == [text]:  # a label or other paths may follow
                 parts = _cut(text, file.parent, suffixes)
-            is_header = is_first and re.split(r"[\s,;|]", text)[0].casefold() in _HEADERS
-            if text.startswith("#") or (is_header and not _is_picture(text, suffixes)):
+            words = re.split(r"[\s,;|]", text)
+            is_header = is_first and words[0].casefold() in _HEADERS
+            is_header = is_header and not any(_is_picture(word, suffixes) for word in words)
+            if text.startswith("#") or is_header:
                 pass
             elif len(parts) > 1 and not _is_path(parts[0], text, file.parent, suffixes):
                 yield text
