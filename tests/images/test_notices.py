@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zlib
 from collections.abc import Iterator
 
@@ -97,6 +98,27 @@ def test_pixels_that_are_no_squares_are_told(format: str):
     )
     assert notices(90, 88) == ()  # by a screen, which nobody sees
     assert notices(100, 0) == ()
+
+
+@pytest.mark.parametrize("values", [NOISE, NOISE[:, :, 0] * np.uint16(257)])
+def test_a_tiff_with_a_resolution_in_one_direction_says_nothing_about_its_pixels(values):
+    for tag in (282, 283):
+        file = io.BytesIO()
+        Image.fromarray(values).save(file, "TIFF", tiffinfo={tag: 2.0})
+        assert read_picture(file.getvalue()).notices == ()
+
+
+def test_ratios_without_a_unit_are_ignored_as_ffmpeg_writes_their_inverse():
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, "JPEG")
+    jpeg = file.getvalue().replace(b"\0\0\1\0\1\0\0", b"\0\0\x10\0\x0b\0\0", 1)
+    assert Image.open(io.BytesIO(jpeg)).info["jfif_density"] == (16, 11)
+    assert read_picture(jpeg).notices == ()
+    ratio = PngInfo()
+    ratio.add(b"pHYs", struct.pack(">IIB", 16, 11, 0))
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, "PNG", pnginfo=ratio)
+    assert read_picture(file.getvalue()).notices == ()
 
 
 def test_one_pixel_of_another_colour_is_not_blank():

@@ -10,6 +10,7 @@ from typing import IO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gradcam_core.errors import ImageError
 from gradcam_core.images.decoded import Decoded, Window, square_notice
@@ -57,6 +58,9 @@ _NO_FORMAT = (
 )
 
 _OTHER_JPEG = "This is {kind}, which is not supported. Save it as an ordinary JPEG, PNG or TIFF."
+
+RESOLUTION = (282, 283)
+"""TIFF's tags XResolution and YResolution."""
 
 _JPEG_HEAD = b"\xff\xd8"
 
@@ -132,8 +136,11 @@ def decode(
 
 
 def _resolution(image: Image.Image) -> tuple[float, float]:
-    """Pixels per unit of length by the file, (across, down); (1, 1) if it does not say."""
-    for name in ("dpi", "resolution", "aspect", "jfif_density"):
+    """Pixels per unit of length by the file, (across, down); (1, 1) if it does not say. Ratios
+    without a unit in JPEG and PNG are ignored, because ffmpeg writes their inverse."""
+    if isinstance(image, TiffImageFile) and not all(tag in image.tag_v2 for tag in RESOLUTION):
+        return 1.0, 1.0  # for a missing tag Pillow gives 1
+    for name in ("dpi", "resolution"):
         with suppress(KeyError, TypeError, ValueError):
             across, down = map(float, image.info[name])
             return across, down

@@ -106,7 +106,9 @@ def _by_tifffile(page: TiffPage, plane: int, window: Window | None) -> Decoded:
             decoded = windowed(decoded.image, window)
     else:
         decoded = as_picture(samples.raster, window, orientation)
-    return decoded.noting(*samples.notices, square_notice(*page.resolution))
+    # For a missing tag tifffile gives 1.
+    has_both = all(tag in page.tags for tag in pillow.RESOLUTION)
+    return decoded.noting(*samples.notices, square_notice(*page.resolution) if has_both else "")
 
 
 def _is_cut_off(page: TiffPage) -> bool:
