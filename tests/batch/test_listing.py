@@ -422,6 +422,15 @@ def test_a_zip_file_is_as_its_folder_would_be(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_zip_file_is_known_by_its_content_unless_its_suffix_says_that_it_is_something_else(
+    tmp_path: Path,
+):
+    for name in ("z", "z.1", "z.bak", "z.jpg"):
+        assert keys(found(zipped(tmp_path / name, ("a.jpg", JPEG)))) == ["a.jpg"]
+    for name in ("z.docx", "z.npz", "z.pth", "z.epub"):
+        assert keys(found(zipped(tmp_path / name, ("a.jpg", JPEG)))) == [name]
+
+
 def packed_by_others(path: Path, *names: bytes) -> Path:
     """A ZIP file whose names say nothing of how they are encoded."""
     stand_ins = [f"{n:03}".ljust(len(name), "_") for n, name in enumerate(names)]

@@ -9,7 +9,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from gradcam_core.batch.listing.content import HEAD_BYTES, looks_like_picture, why_no_picture
+from gradcam_core.batch.listing.content import (
+    HEAD_BYTES,
+    looks_like_picture,
+    tells_kind,
+    why_no_picture,
+)
 from gradcam_core.batch.listing.folder import HIDDEN
 from gradcam_core.batch.listing.source import (
     UNREAD,
@@ -20,6 +25,7 @@ from gradcam_core.batch.listing.source import (
 )
 from gradcam_core.batch.listing.zip_names import decoded
 from gradcam_core.errors import PicturesError
+from gradcam_core.images.formats.suffixes import SUFFIXES
 
 ARCHIVES = (".zip", ".cbz")
 OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zst")
@@ -75,14 +81,17 @@ def in_archive(file: Path, suffixes: Collection[str], is_read: bool = True) -> I
 
 
 def is_archive(file: Path) -> bool:
-    """Whether this is a ZIP file by how it begins, or by its name and no picture."""
+    """Whether this is a ZIP file by its name, and no picture; or by its content, if its suffix is a
+    picture's or tells no kind. Documents and weights, which are ZIP files too, have others."""
+    suffix = file.suffix.lower()
+    if tells_kind(suffix) and suffix not in (*ARCHIVES, *SUFFIXES):
+        return False
     try:
         with file.open("rb") as opened:
             head = opened.read(HEAD_BYTES)
     except OSError:  # of which whoever reads it has to say
         head = b""
-    is_named_so = file.suffix.lower() in ARCHIVES and not looks_like_picture(head)
-    return is_named_so or head.startswith(_ENTRY)
+    return head.startswith(_ENTRY) or (suffix in ARCHIVES and not looks_like_picture(head))
 
 
 def check_readable(file: Path) -> None:

@@ -38,9 +38,14 @@ def why_no_picture(name: str, suffixes: Collection[str], head: Callable[[], byte
     suffix = PurePath(name).suffix.lower()
     if suffix in suffixes:
         return None
-    if _OF_A_KIND.fullmatch(suffix) and suffix not in _OF_ANY_KIND:
+    if tells_kind(suffix):
         return NO_PICTURE
     return None if looks_like_picture(head()) else NO_PICTURE_INSIDE
+
+
+def tells_kind(suffix: str) -> bool:
+    """Whether a suffix, in lower case, tells the kind of a file, as .docx and .jpg do."""
+    return _OF_A_KIND.fullmatch(suffix) is not None and suffix not in _OF_ANY_KIND
 
 
 def looks_like_picture(head: bytes) -> bool:
