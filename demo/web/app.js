@@ -176,8 +176,13 @@ export class App {
       return await uploadFile(file);
     } catch (error) {
       const isCurrent = () => this.sequence.current?.file === file;
-      if (!error.isAway) this.notify(error.message);
-      else if (isCurrent()) {
+      if (!error.isAway) {
+        this.notify(error.message);
+        if (this.awayMs) {
+          this.awayMs = 0;
+          this.refresh();
+        }
+      } else if (isCurrent()) {
         const again = () => (isCurrent() ? this.sequence.go(this.sequence.at) : this.refresh());
         this.waitForServer(again, `The server does not answer. ${file.name} is sent as soon as it does.`);
       }
