@@ -50,7 +50,12 @@ export class App {
       slides: props.talk,
       examples: props.examples,
       // A slide says all that differs from the defaults; one's own photo is shown as the slide before it.
-      show: (state) => this.change(this.sequence.isTalk && !state.photo.upload ? { ...this.defaults, ...state } : state),
+      show: (state) => {
+        // Sent again, a file may have the same name on the server as before.
+        const isBack = this.awayMs && isSame(state.photo, this.state.photo);
+        this.change(this.sequence.isTalk && !state.photo.upload ? { ...this.defaults, ...state } : state);
+        if (isBack) this.refresh();
+      },
       upload: (file) => this.upload(file),
       tell: (text) => this.notify(text),
     });
@@ -171,8 +176,13 @@ export class App {
       return await uploadFile(file);
     } catch (error) {
       const isCurrent = () => this.sequence.current?.file === file;
-      if (!error.isAway) this.notify(error.message);
-      else if (isCurrent()) {
+      if (!error.isAway) {
+        this.notify(error.message);
+        if (this.awayMs) {
+          this.awayMs = 0;
+          this.refresh();
+        }
+      } else if (isCurrent()) {
         const again = () => (isCurrent() ? this.sequence.go(this.sequence.at) : this.refresh());
         this.waitForServer(again, `The server does not answer. ${file.name} is sent as soon as it does.`);
       }
@@ -226,6 +236,8 @@ export class App {
 
   /** Requests the maps of the current state. more: fields for this request only. */
   refresh(more = {}) {
+    // A file that waits for the server keeps its turn, and is then shown with the settings of that moment.
+    if (this.awayMs && this.sequence.current?.file && !this.sequence.shownAs(this.state.photo)) return;
     this.running?.abort();
     clearTimeout(this.returning);
     this.again = () => this.refresh();

@@ -95,16 +95,20 @@ export const pageCode = (link) => answerTo(fetch(urlFor("page-code", { link })))
 export async function uploadFile(file) {
   const body = new FormData();
   body.append("files", file);
+  const problem = new Error(`The file ${file.name} could not be sent to the server.`);
   let response;
   try {
     response = await fetch(urlFor("gradio_api/upload"), { method: "POST", body });
   } catch {
-    const isAway = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-    throw Object.assign(new Error(`${file.name} can no longer be read. Choose it again.`), { isAway });
+    const isThere = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    if (!isThere) throw new Error(`${file.name} can no longer be read. Choose it again.`);
+    // A proxy may close the connection on a file that is too large for it. A server that is away gives no small file either.
+    const isAway = await fetch(urlFor("web/toast.js"), { cache: "no-store" }).then(({ ok }) => !ok, () => true);
+    throw Object.assign(problem, { isAway });
   }
-  const problem = new Error(`The file ${file.name} could not be sent to the server.`);
   if (!response.ok) throw Object.assign(problem, { isAway: isOfProxy(response) });
-  const [upload] = await response.json();
+  const upload = (await answerTo(response, null))?.[0]; // a proxy may answer with a page of its own
+  if (!upload) throw problem;
   return { upload };
 }
 

@@ -128,9 +128,10 @@ def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: V
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
-    give(page, [notes, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
+    index = ("index.pkl", "", encoded(b"a list"))  # of a photo program; not a network
+    give(page, [notes, index, ("coffee.HEIC", "", COFFEE), ("cat.jpg", "image/jpeg", CAT)])
     expect(page.get_by_role("dialog")).to_be_hidden()  # it would hide them
-    expect(page.locator(".toast")).to_contain_text("2 of the 3 files are pictures")
+    expect(page.locator(".toast")).to_contain_text("2 of the 4 files are pictures")
     expect_explained(page, "espresso", 1)
     expect(page.locator(".example-caption")).to_have_text("coffee.HEIC 7 of 8")
     page.get_by_role("button", name="Next picture").click()

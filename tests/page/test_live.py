@@ -178,8 +178,11 @@ MEANWHILE = {
     "mute": "The camera is paused.",
     "ended": "The camera no longer gives a picture.",  # unplugged, or no longer allowed
 }
-_HAPPEN = """(name) => {
-    streams.at(-1).getTracks()[0].dispatchEvent(new Event(name));
+_HAPPEN = """async (name) => {
+    const [track] = streams.at(-1).getTracks();
+    Object.defineProperty(track, "muted", { value: name === "mute", configurable: true });
+    track.dispatchEvent(new Event(name));
+    await new Promise((resolve) => setTimeout(resolve, 500)); // answers on their way come
     return document.querySelector(".live-message").textContent;
 }"""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -347,7 +348,7 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
 
 
 def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_again(
-    visit: Visits, coffee_path: Path
+    visit: Visits, coffee_path: Path, cat_path: Path
 ):
     page = visit.no_photo()
     sent: list[str] = []
@@ -363,12 +364,35 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
     page.route("**/explain-stream", lambda route: route.fulfill(body=gone), times=1)
     wait_for_results(page)
     assert len([url for url in sent if "/upload" in url]) == 2
-    page.route("**/upload", lambda route: route.abort())
-    drop(page, coffee_path, "next.png")
-    expect(message).to_contain_text("next.png is sent as soon as it does.")
-    page.unroute("**/upload")
+    for _ in range(2):  # the second time, the server gives it the name of the shown photo
+        page.route(re.compile("/(upload|toast.js)$"), lambda route: route.abort())
+        drop(page, coffee_path, "next.png")
+        expect(message).to_contain_text("next.png is sent as soon as it does.")
+        page.unroute_all()
+        message.get_by_role("button", name="Try again").click()
+        wait_for_results(page)
+    page.route(re.compile("/(upload|toast.js|explain-stream)$"), lambda route: route.abort())
+    drop(page, cat_path, "last.png")
+    expect(message).to_contain_text("last.png is sent as soon as it does.")
+    for _ in range(2):
+        page.keyboard.press("s")  # any setting, and back
+    page.unroute_all()
     message.get_by_role("button", name="Try again").click()
-    wait_for_results(page)
+    expect(page.locator(".explained", has_text="cat")).to_have_count(3)
     expect(page.locator(".toast, .toast-body")).to_have_text([""])
+    page.route("**/explain-stream", lambda route: route.abort())
+    panels(page).first.get_by_role("button", name="cat").first.click()
+    expect(message).to_contain_text("Trying again …")
+    page.unroute_all()
+    proxies: tuple[Callable[[Route], None], ...] = (
+        lambda route: route.abort(),  # as for too large a file
+        lambda route: route.fulfill(body="<h1>Welcome</h1>"),
+        lambda route: route.fulfill(body="{}"),
+    )
+    for proxy in proxies:
+        page.route("**/upload", proxy)
+        drop(page, coffee_path, "large.png")
+        expect(page.locator(".toast")).to_contain_text("large.png could not be sent to the server")
+        wait_for_results(page)  # of the photo before
     assert all("ERR_FAILED" in fault for fault in visit.faults)
     visit.faults.clear()

@@ -36,7 +36,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     tell("");
     const { files, folders, text } = contentOf(transfer);
     const weights = files.find(({ name }) => WEIGHTS.test(name));
-    if (weights) return takeNetwork(weights, files.find(({ name }) => LABELS.test(name)));
+    if (weights && !files.some(isLikelyPicture)) return takeNetwork(weights, files.find(({ name }) => LABELS.test(name)));
     if (folders.length || files.length > 1) await takeAll(files, folders);
     else if (files.length) upload(files[0]);
     else if (isData(text)) upload(fileOf(text));

@@ -77,7 +77,7 @@ export class Camera {
     this.stream = stream;
     for (const track of stream.getTracks()) {
       track.onended = () => this.tell(LOST, true);
-      track.onmute = () => this.tell(PAUSED, false);
+      track.onmute = () => this.tell(this.note, false);
     }
     this.video.srcObject = stream;
     this.taken = 0;
@@ -100,6 +100,11 @@ export class Camera {
     const frame = this.frames.find((one) => !isNeeded(one));
     frame.take(video);
     return frame;
+  }
+
+  /** A sentence while the camera is paused; otherwise "". */
+  get note() {
+    return this.stream?.getTracks().some(({ muted }) => muted) ? PAUSED : "";
   }
 
   get count() {

@@ -147,7 +147,7 @@ export class LiveView {
       took_ms = pause_s > 0 ? null : performance.now() - askedAt;
       askedAt = early ? earlyAt : performance.now() + 1000 * pause_s;
       pending = early ?? (pause_s > 0 ? later(1000 * pause_s).then(ask) : ask());
-      if (answer.problem) this.tell(answer.problem);
+      if (answer.problem) this.tell(this.camera.note || answer.problem);
       else this.show(frame, answer.results);
     }
   }
@@ -165,7 +165,7 @@ export class LiveView {
   }
 
   show(frame, results) {
-    this.tell("");
+    this.tell(this.camera.note); // the frame may have been taken before a pause
     this.freezeButton.disabled = false;
     const shown = results.map((result) => [this.byModel.get(result.asked), result]);
     for (const [panel, result] of shown) panel.draw(frame, result);
