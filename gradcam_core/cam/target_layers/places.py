@@ -34,7 +34,10 @@ _ONCE = 1.5  # a strip is seen twice if its extent is this many times the least,
 
 _CLEAR = 0.18  # nearness that random changes do not reach: they have 0.14
 _MORE = 1.2  # times the nearness to the own places; networks before training reach 1.05
-_SURE = 0.3  # nearness from which `_AS_MUCH` is enough, as of a map added to its mirror image
+_SURE = 0.3
+"""Nearness from which `_AS_MUCH` is enough, as of a map added to its mirror image, and which a
+rolled map must exceed."""
+
 _AS_MUCH = 0.9
 _LEAST_NEAR = 0.5  # nearness along one axis; random changes have 0.37
 
@@ -131,20 +134,28 @@ def are_elsewhere(changed: Tensor, is_picked: bool) -> bool:
     `Call`, [patches, *sides]. False if this cannot be told."""
     if not bool(changed.flatten(1).any(dim=1).all()) or min(changed.shape[1:]) < _LEAST_CELLS:
         return False
-    own, others = nearness(changed), max(map(nearness, _moved(changed)))
     if is_picked and any(
         nearness(changed, [axis]) < _LEAST_NEAR for axis in range(changed[0].ndim)
     ):
         return True
-    return others > max(_CLEAR, _MORE * own) or others > max(_SURE, _AS_MUCH * own)
+    own = nearness(changed)
+    others = max(map(nearness, _turned(changed)))
+    if others > max(_CLEAR, _MORE * own) or others > max(_SURE, _AS_MUCH * own):
+        return True
+    # On few cells, a map in its place may be as near to the places of a rolled picture.
+    return own < _CLEAR and max(map(nearness, _rolled(changed)), default=0) > _SURE
 
 
-def _moved(changed: Tensor) -> Iterator[Tensor]:
+def _turned(changed: Tensor) -> Iterator[Tensor]:
     axes = range(1, changed.ndim)
     for turned in [changed, *([changed.mT] if changed.ndim > 2 else [])]:
         for flips in itertools.product((False, True), repeat=len(axes)):
             if any(flips) or turned is not changed:
                 yield turned.flip([axis for axis, flip in zip(axes, flips, strict=True) if flip])
+
+
+def _rolled(changed: Tensor) -> Iterator[Tensor]:
+    axes = range(1, changed.ndim)
     for shares in itertools.product((0, 0.25, 0.5, 0.75), repeat=len(axes)):
         cells = [round(s * n) for s, n in zip(shares, changed.shape[1:], strict=True)]
         apart = [min(one, n - one) for one, n in zip(cells, changed.shape[1:], strict=True)]
