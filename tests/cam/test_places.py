@@ -4,7 +4,7 @@ unless a person says where it belongs."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -126,7 +126,7 @@ class InRange(nn.Module):
 class Chain(nn.Module):
     """Convolutions, each followed by the same step."""
 
-    def __init__(self, made: list[nn.Module], step: Moved) -> None:
+    def __init__(self, made: Sequence[nn.Module], step: Moved) -> None:
         super().__init__()
         self.made, self.step, self.head = nn.ModuleList(made), step, nn.LazyLinear(5)
 

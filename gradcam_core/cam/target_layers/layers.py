@@ -40,7 +40,7 @@ from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorder
 from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.cam.target_layers.places import (
-    ELSEWHERE,
+    MovedError,
     are_elsewhere,
     first_layer,
     first_map,
@@ -204,11 +204,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded, unseen_part(module))
         maps = search.maps()
         if not isinstance(maps.stages, CamError) and (how := _moved(module, first, maps, calls)):
-            what = (
-                f"The network {how}, {ELSEWHERE}. Remove this step, or name the layer= to explain "
-                "and, as reshape=, a function that moves its map back to [N, C, h, w]."
-            )
-            maps = replace(maps, stages=CamError(what), signatures=set())
+            maps = replace(maps, stages=MovedError(how), signatures=set())
         return maps, logits.detach()
 
 
