@@ -255,6 +255,18 @@ def axis_of(node: Node, dimensions: int) -> int:
     return (first - 2**64 if first >= 2**63 else first) % dimensions
 
 
+def strides_of(node: Node) -> tuple[tuple[int, ...], bool]:
+    """The strides of a convolution's node in an autograd graph, and whether the convolution is a
+    transposed one. See `saved_by`."""
+    return node._saved_stride, node._saved_transposed  # type: ignore[attr-defined]
+
+
+def limits_of(node: Node) -> tuple[float, float]:
+    """The least and the largest value that a hardtanh, or a ReLU6, lets through, from its node in
+    an autograd graph. See `saved_by`."""
+    return node._saved_min_val, node._saved_max_val  # type: ignore[attr-defined]
+
+
 def axes_picked(node: Node) -> list[int]:
     """The axes, from 0, whose numbers are picked by a list of them (x[:, numbers]); none where the
     graph has not kept the numbers. See `saved_by`."""

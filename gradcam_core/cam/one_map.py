@@ -35,10 +35,11 @@ _FAINT = torch.finfo(torch.float32).tiny
 _ROUNDED = 1e-6
 """A map below this share of the score, or of 1 if that is more, may come from rounding alone."""
 
-_ANOTHER_SIZE = 1.1
+_SIZES = (1024, 1024 * 1.1)
 _MOST_NOISE = 0.1
-"""A gradient consists of rounding errors if, as a share of its largest value, it changes by more
-than this when the score is multiplied by `_ANOTHER_SIZE`."""
+"""A gradient consists of rounding errors if, as a share of its largest value, it differs by more
+than this between scores multiplied by each of `_SIZES`: large, as float16 has few digits below
+0.0001."""
 
 
 @dataclass(frozen=True)
@@ -249,17 +250,17 @@ def _check_gradient(images: PassImages, explained: Explained, found: Tensor) -> 
         return
     gradient = own.gradient(explained.score)
     # Rounding errors of sums that should be 0 differ for a score of another size.
-    again = own.gradient(explained.score, _ANOTHER_SIZE)
-    is_noise = _largest(_over_maximum(gradient) - _over_maximum(again)) > _MOST_NOISE
+    first, second = (_over_maximum(own.gradient(explained.score, times)) for times in _SIZES)
+    is_noise = _largest(first - second) > _MOST_NOISE
     is_nothing = ~is_clear & (is_noise | (_largest(gradient) <= _FAINT)).to(found.device)
     wrong = is_nothing.nonzero().flatten().tolist()
     if wrong:
         which = f" of the {numbered(wrong)}" if len(images) > 1 else ""
         raise CamError(
             f"Nothing in the layer {layer!r} changes the score{which}: its gradient is 0 "
-            "everywhere, as after a saturated softmax or sigmoid, a ReLU that outputs 0, a clamp, "
-            "a rounding or a head whose weights are 0 before training, or of a score that is the "
-            "same for all pictures, so there is no map. "
+            "everywhere, or rounding alone, as after a saturated softmax or sigmoid, a ReLU that "
+            "outputs 0, a clamp, a rounding or a head whose weights are 0 before training, or of "
+            "a score that is the same for all pictures, so there is no map. "
             "Explain another class or layer, or remove that operation (with output= if the "
             "network also returns its logits); allow_nan=True gives the map as it is."
         )

@@ -128,8 +128,8 @@ class Run:
         "noise" for eight noisy copies (SmoothGrad, see `smoothing`), "flips" for six copies,
         mirrored and not, times 0.9, 1 and 1.1, each map first divided by its maximum, as in
         pytorch-grad-cam's aug_smooth. Target and contrast classes are those of this pass.
-        allow_nan: return maps that are not finite, and maps of 0 from a score whose gradient is 0,
-        instead of raising an error.
+        allow_nan: return maps that are not finite, and maps of 0, or of rounding alone, from a
+        score whose gradient is 0, instead of raising an error.
 
         Raises CamError for a class that the network lacks, an unsuitable contrast or a method that
         ignores the class, a signed map of a gradient-free method, scores or maps that are not

@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str | None, str]] = {
     "quantised": (quantised, None, "quantised"),
     "on meta": (lambda: network().to("meta"), None, "its weights are float32 on meta"),
     "in bfloat16": (lambda: network().bfloat16(), None, r"\[2, 3, 64, 64\] float32 .* bfloat16"),
-    "giving classes": (GivingClasses, None, "int64, but logits are floats"),
+    "giving classes": (GivingClasses, None, "int64, but logits are floats.* output="),
     "a function": (lambda: lambda x: x, None, "of the type function: a torch.nn.Module"),
 }
 

@@ -3,7 +3,8 @@ unless a person says where it belongs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -107,6 +108,66 @@ def test_parts_that_are_cut_out_are_told():
 def test_what_keeps_its_places_is_taken(kept: Moved):
     for place in ("first", "between"):
         assert gc.forward(Moving(kept, place).eval(), images()).layer == "third"
+
+
+class InRange(nn.Module):
+    """Refuses values beyond those of pictures."""
+
+    def __init__(self, moved: Moved, place: str) -> None:
+        super().__init__()
+        self.inner = Moving(moved, place)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.min() < 0 or x.max() > 1:
+            raise ValueError("pictures have values from 0 to 1")
+        return self.inner(x)
+
+
+class Chain(nn.Module):
+    """Convolutions, each followed by the same step."""
+
+    def __init__(self, made: Sequence[nn.Module], step: Moved) -> None:
+        super().__init__()
+        self.made, self.step, self.head = nn.ModuleList(made), step, nn.LazyLinear(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for one in self.made:
+            x = self.step(one(x)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+def even() -> nn.Module:
+    return Chain([nn.Conv2d(n, 8, 4, 2, 2) for n in (3, 8, 8, 8)], lambda y: y[:, :, :-1, :-1])
+
+
+def causal() -> nn.Module:
+    made = [nn.Conv2d(n, 8, 3, padding=(1, 2)) for n in (3, 8, 8, 8)]
+    return Chain(made, lambda y: y[..., :-2])
+
+
+def enlarging() -> nn.Module:
+    down = [nn.Sequential(nn.Conv2d(n, 16, 3, 2, 1), nn.BatchNorm2d(16)) for n in (3, 16, 16)]
+    up = nn.ConvTranspose2d(16, 8, 3, 2)
+    return Chain(
+        [*down, up, nn.Conv2d(8, 16, 3, 1, 1)],
+        lambda y: y[:, :, :-1, :-1] if y.shape[1] == 8 else y,
+    )
+
+
+def test_what_looks_moved_by_its_borders_or_cannot_be_told_is_taken():
+    every_second: Moved = lambda y: y[..., ::2, ::2]  # noqa: E731
+    for make, sides in (
+        (lambda: InRange(every_second, "first"), (64,)),
+        (lambda: InRange(lambda y: y.roll(3, 3).roll(-3, 3), "between"), (64,)),
+        (even, (32, 40, 48)),
+        (causal, (32, 64)),
+        (enlarging, (32, 40, 48)),
+    ):
+        for seed, side in itertools.product(range(6), sides):
+            torch.manual_seed(seed)
+            module, pictures = make().eval(), torch.rand(1, 3, side, side)
+            module(pictures)
+            assert gc.forward(module, pictures).layer, (make, side)
 
 
 def test_pictures_with_channels_last_are_taken():

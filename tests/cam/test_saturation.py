@@ -227,6 +227,14 @@ def test_what_rounding_leaves_of_a_score_that_is_always_the_same_is_no_map(same_
     torch.testing.assert_close(small * 1e9, run.cam(0))
 
 
+def test_a_small_gradient_in_float16_is_not_taken_for_rounding():
+    module = Net(lambda z: z).eval()
+    module.head.weight.data *= 0.0001
+    found = gc.forward(module.half(), images()[:1].half()).cam(0, signed=True)
+    expected = literal(module, 0, "gradcam").detach()
+    torch.testing.assert_close(of_its_largest(found), expected, atol=0.1, rtol=0)
+
+
 def test_only_the_images_are_named_of_which_it_is_so():
     run = gc.forward(Net(lambda z: z * torch.tensor([[1.0], [0.0]])[: len(z)]).eval(), images())
     with pytest.raises(gc.CamError, match=r"of the image 1 \(counted"):

@@ -192,6 +192,8 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "of one": (lambda: Net(lambda z: z.log_softmax(1)[:, 1:2]), {}, "single probabilities: .*exp"),
     "per cent each": (lambda: Net(lambda z: z.sigmoid() * 100), {}, "between 0 and 1 .such as"),
     "logarithms": (lambda: Net(lambda z: z.sigmoid().log10()), {}, "of single probabilities"),
+    "mirrored": (lambda: Net(before=lambda x: x.flip(3)), {}, "remove this step, so that"),
+    "cut": (lambda: Net(before=lambda x: x[..., 8:-8]), {}, "give its size= and crop="),
     "normalised after resizing": (
         lambda: Net(before=lambda x: (functional.interpolate(x, 48) - 0.45) / 0.22),
         {"mean": None, "std": None},
@@ -223,6 +225,11 @@ def test_a_head_may_be_put_where_there_was_none(name: str, head: str):
     pool = nn.AdaptiveAvgPool2d(1) if head == "head" else nn.Identity()
     setattr(module, head, nn.Sequential(pool, nn.Flatten(), nn.Linear(module.num_features, 5)))
     assert len(registered(module.eval()).labels) == 5
+
+
+def test_a_relu6_at_the_end_is_not_taken_for_a_tanh():
+    registered(Net(functional.relu6))
+    assert not gc.load_model("mine").gives_probabilities
 
 
 def test_a_head_that_does_nothing_is_told():

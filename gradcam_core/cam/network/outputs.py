@@ -29,7 +29,8 @@ def logits_of_output(output: Any) -> Tensor:
     if isinstance(output, Tensor) and not output.is_floating_point():
         raise CamError(
             f"The network gives {described(output)}, but logits are floats: give a network that "
-            "returns its logits, not the classes that follow from them."
+            "returns its logits, not the classes that follow from them, or pass output=, a "
+            "function that returns them."
         )
     is_clear = found is not None and found.layout == torch.strided and found.ndim > 0
     if found is None or not is_clear or not found.is_floating_point():

@@ -14,7 +14,7 @@ from gradcam_core.cam.target_layers.graph import (
     name_of,
     size_of,
 )
-from gradcam_core.upstream import axes_picked, axis_of, shapes_of
+from gradcam_core.upstream import axes_picked, axis_of, shapes_of, strides_of
 
 _VIEWS = (*NOTHING_COMPUTED, "Transpose", "Permute", "T", "Conj")
 
@@ -86,9 +86,15 @@ def _changes_sides(node: Node) -> bool:
 
 def share_kept(end: Node | None, sides: int) -> float:
     """The share of the picture's most cut side that is left in a node's output. Only cuts that all
-    paths go through count, and padding before them cancels out. sides: how many a picture has."""
+    paths go through count, and padding before them, also that of a convolution, cancels out. sides:
+    how many a picture has."""
     shares = [1.0] * sides
     for node, _ in from_input(end):
+        if name_of(node) == "Convolution":
+            grown = _growth(node, sides)
+            if max(grown, default=1) > 1 and is_on_every_path(node, end):
+                shares = [share * max(1, by) for share, by in zip(shares, grown, strict=True)]
+            continue
         if not name_of(node).startswith(_CUTTING) or name_of(node).startswith("Split"):
             continue
         given, cut = _shapes(node)
@@ -99,6 +105,19 @@ def share_kept(end: Node | None, sides: int) -> float:
             if one != other:
                 shares[axis] *= min(other * step, max(one, other)) / one
     return min(shares)
+
+
+def _growth(node: Node, sides: int) -> list[float]:
+    """By how much each side of a convolution's output reaches beyond its input: above 1, its own
+    padding does, as under even kernels. Empty for an input with another number of sides."""
+    given, made = (shape[2:] for shape in _shapes(node))
+    if len(given) != sides:
+        return []
+    strides, is_transposed = strides_of(node)
+    pairs = zip(given, made, strides, strict=True)
+    if is_transposed:
+        return [out / (stride * one) for one, out, stride in pairs]
+    return [((out - 1) * stride + 1) / one for one, out, stride in pairs]
 
 
 def nodes_without_places(logits: Tensor) -> set[Node]:

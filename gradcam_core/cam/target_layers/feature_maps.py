@@ -51,7 +51,7 @@ class FeatureMaps:
     def found(self) -> list[FeatureMap]:
         """The stages. Raises CamError if there are none."""
         if isinstance(self.stages, CamError):
-            raise CamError(str(self.stages))
+            raise type(self.stages)(*self.stages.args)
         return self.stages
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod, ref
@@ -12,7 +12,12 @@ from weakref import WeakKeyDictionary, WeakMethod, ref
 import torch
 from torch import Tensor, nn
 
-from gradcam_core.cam.network.explainable import as_cam_errors, explainable, unseen_part
+from gradcam_core.cam.network.explainable import (
+    OF_A_NETWORK,
+    as_cam_errors,
+    explainable,
+    unseen_part,
+)
 from gradcam_core.cam.network.finite import check_finite
 from gradcam_core.cam.network.inputs import Batch, Inputs
 from gradcam_core.cam.network.outputs import Output, logits_selector
@@ -35,7 +40,7 @@ from gradcam_core.cam.target_layers.graph import calls_used, depends_on, reorder
 from gradcam_core.cam.target_layers.layer_search import LayerSearch, is_convolutional
 from gradcam_core.cam.target_layers.layout import is_convolution, may_lie_otherwise
 from gradcam_core.cam.target_layers.places import (
-    ELSEWHERE,
+    MovedError,
     are_elsewhere,
     first_layer,
     first_map,
@@ -199,11 +204,7 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         search = LayerSearch(calls, tuple(image.shape[2:]), logits, folded, unseen_part(module))
         maps = search.maps()
         if not isinstance(maps.stages, CamError) and (how := _moved(module, first, maps, calls)):
-            what = (
-                f"The network {how}, {ELSEWHERE}. Remove this step, or name the layer= to explain "
-                "and, as reshape=, a function that moves its map back to [N, C, h, w]."
-            )
-            maps = replace(maps, stages=CamError(what), signatures=set())
+            maps = replace(maps, stages=MovedError(how), signatures=set())
         return maps, logits.detach()
 
 
@@ -233,8 +234,9 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
     nodes = {call.key: call.node for call in calls}
     if layer is not None and may_move_places(nodes[layer, 1]):
         first = first_map(module, inputs, layer, maps.layouts[layer, 1])
-        if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
-            return how
+        with suppress(*OF_A_NETWORK):  # it may not accept noise
+            if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
+                return how
     node = nodes[last.name, last.number]
     if share_kept(node, picture.ndim - 2) < _LEAST_KEPT:
         return f"cuts out a part of its maps before {last.stage.layer!r}"
@@ -243,7 +245,8 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
         return ""
     call = next(one for one in calls if one.key == (last.name, last.number))
     if not call.changed:
-        measure_locality(calls, module, inputs)
+        with suppress(*OF_A_NETWORK):
+            measure_locality(calls, module, inputs)
     is_picked = node in nodes_behind_selections(node)
     if 1 in call.changed and are_elsewhere(call.changed[1], is_picked):
         return f"gives the map of {last.stage.layer!r} other places than its pictures"

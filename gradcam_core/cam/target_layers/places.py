@@ -19,6 +19,7 @@ from gradcam_core.cam.network.inputs import Inputs
 from gradcam_core.cam.target_layers.calls import makes_a_map, nearness
 from gradcam_core.cam.target_layers.feature_maps import FeatureMaps
 from gradcam_core.cam.target_layers.layout import Layout
+from gradcam_core.errors import CamError
 
 _STRIPS = (0.2, 0.35, 0.8)
 """Middles of the strips that are changed, as shares of a side. No symmetry maps them onto each
@@ -34,11 +35,29 @@ _ONCE = 1.5  # a strip is seen twice if its extent is this many times the least,
 
 _CLEAR = 0.18  # nearness that random changes do not reach: they have 0.14
 _MORE = 1.2  # times the nearness to the own places; networks before training reach 1.05
-_SURE = 0.3  # nearness from which `_AS_MUCH` is enough, as of a map added to its mirror image
+_SURE = 0.3
+"""Nearness from which `_AS_MUCH` is enough, as of a map added to its mirror image, and which a
+rolled map must exceed."""
+
 _AS_MUCH = 0.9
 _LEAST_NEAR = 0.5  # nearness along one axis; random changes have 0.37
 
 ELSEWHERE = "so the heat would be in the wrong place"
+
+
+class MovedError(CamError):
+    """A network moves its pictures or maps. how: what it does, words for a sentence."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+    def __str__(self) -> str:
+        return (
+            f"The network {self.how}, {ELSEWHERE}. Remove this step, or name the layer= to explain "
+            "and, as reshape=, a function that moves its map back to [N, C, h, w]."
+        )
+
 
 _TURNED = {
     (False, True, False): "they were turned upside down",
@@ -69,8 +88,8 @@ def first_layer(module: nn.Module, maps: FeatureMaps) -> str | None:
 def first_map(
     module: nn.Module, inputs: Inputs, layer: str, layout: Layout
 ) -> Callable[[Tensor], Tensor]:
-    """A function from pictures [N, C, H, W], which replace that of the inputs, to the maps
-    [N, C, h, w] that the first call of a layer makes of them. What follows is not run."""
+    """A function from a picture [1, C, H, W], which replaces that of the inputs, to the map
+    [1, C, h, w] that the first call of a layer makes of it. What follows is not run."""
     part = module.get_submodule(layer)
 
     def of(picture: Tensor) -> Tensor:
@@ -85,28 +104,30 @@ def first_map(
             inputs.run(module, picture)
         return found[0]
 
-    return lambda pictures: torch.cat([of(one) for one in pictures.split(1)])
+    return of
 
 
 def what_moves(
     picture: Tensor,
-    maps_of: Callable[[Tensor], Tensor],
+    map_of: Callable[[Tensor], Tensor],
     explained: Sequence[int],
     may_cut: bool = False,
 ) -> str:
     """What a network does if a change of the picture changes its first map at other places, or
     nowhere: words for a sentence, empty if each place stays where it is or if this cannot be told.
 
-    picture: [1, C, H, W]. maps_of: the first feature maps [N, C, h, w] of pictures. explained: the
+    picture: [1, C, H, W]. map_of: the first feature map [1, C, h, w] of a picture. explained: the
     cells (rows, columns) of the map that is explained. may_cut: whether something in the network
     cuts maps, so that parts of the picture that change nothing are not merely masked."""
-    cells = maps_of(picture).shape[2:]
+    own = map_of(picture)
+    cells = own.shape[2:]
     if len(cells) != 2 or min(cells) < _LEAST_CELLS or len(explained) != 2 or min(explained) < 2:
         return ""
     for length in (0.25, 1):  # a part of each strip shows where the picture is turned
-        changed = [one for axis in (0, 1) for one in _changed(picture, axis, cells[axis], length)]
-        maps = maps_of(torch.cat([picture, *changed])).double()
-        found = (maps[1:] - maps[:1]).square().sum(dim=1).sqrt().cpu().split(len(changed) // 2)
+        found = [
+            torch.cat([_apart(map_of(one), own) for one in _changed(picture, axis, side, length)])
+            for axis, side in enumerate(cells)
+        ]
         are_seen = [one[2:].flatten(1).any(dim=1) for one in found]
         if all(bool(one.any()) for one in are_seen):
             break
@@ -125,26 +146,39 @@ def what_moves(
     return _what_changes_order([one[2:] for one in found], explained)
 
 
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """How far apart two maps [1, C, h, w] are at each place, [1, h, w]."""
+    return one.double().sub(other).square_().sum(dim=1).sqrt().cpu()
+
+
 def are_elsewhere(changed: Tensor, is_picked: bool) -> bool:
     """Whether patches of the picture change a map in other places than their own: those that they
     have in a mirrored, turned or rolled picture or, if is_picked, in no order. changed: of a
     `Call`, [patches, *sides]. False if this cannot be told."""
     if not bool(changed.flatten(1).any(dim=1).all()) or min(changed.shape[1:]) < _LEAST_CELLS:
         return False
-    own, others = nearness(changed), max(map(nearness, _moved(changed)))
     if is_picked and any(
         nearness(changed, [axis]) < _LEAST_NEAR for axis in range(changed[0].ndim)
     ):
         return True
-    return others > max(_CLEAR, _MORE * own) or others > max(_SURE, _AS_MUCH * own)
+    own = nearness(changed)
+    others = max(map(nearness, _turned(changed)))
+    if others > max(_CLEAR, _MORE * own) or others > max(_SURE, _AS_MUCH * own):
+        return True
+    # On few cells, a map in its place may be as near to the places of a rolled picture.
+    return own < _CLEAR and max(map(nearness, _rolled(changed)), default=0) > _SURE
 
 
-def _moved(changed: Tensor) -> Iterator[Tensor]:
+def _turned(changed: Tensor) -> Iterator[Tensor]:
     axes = range(1, changed.ndim)
     for turned in [changed, *([changed.mT] if changed.ndim > 2 else [])]:
         for flips in itertools.product((False, True), repeat=len(axes)):
             if any(flips) or turned is not changed:
                 yield turned.flip([axis for axis, flip in zip(axes, flips, strict=True) if flip])
+
+
+def _rolled(changed: Tensor) -> Iterator[Tensor]:
+    axes = range(1, changed.ndim)
     for shares in itertools.product((0, 0.25, 0.5, 0.75), repeat=len(axes)):
         cells = [round(s * n) for s, n in zip(shares, changed.shape[1:], strict=True)]
         apart = [min(one, n - one) for one, n in zip(cells, changed.shape[1:], strict=True)]

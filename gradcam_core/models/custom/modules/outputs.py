@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcam_core.upstream import limits_of
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.autograd.graph import Node
@@ -109,6 +111,8 @@ def _are_only(end: Node | None, names: Sequence[str]) -> bool:
             return [(before[0], _LOGARITHMS)]
         if name in ("Log", "Log2", "Log10") and names is _LOGARITHMS:
             return _are_of_shares(before[0])
+        if name == "Hardtanh" and limits_of(node) != (-1, 1):  # such as a ReLU6
+            return False
         return name in names
 
     return _holds(end, names, step)

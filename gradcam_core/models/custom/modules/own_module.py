@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gradcam_core.cam.run import Run
+    from gradcam_core.cam.target_layers.places import MovedError
 
 _STEADY = 0.02  # of the largest logit; rounding in batches of other sizes changes less
 _EXTREME = 100  # times noise
@@ -191,7 +192,7 @@ def _check_places(
     from gradcam_core.cam.network.inputs import Inputs
     from gradcam_core.cam.target_layers.layers import maps_of
     from gradcam_core.cam.target_layers.places import (
-        ELSEWHERE,
+        MovedError,
         first_layer,
         first_map,
         what_moves,
@@ -204,10 +205,16 @@ def _check_places(
         return
     first = first_map(module, inputs, layer, maps.layouts[layer, 1])
     if how := what_moves(picture, first, run.activation.shape[2:]):
-        what = "remove this step, so that it takes pictures as they are"
-        if "cut out" in how:
-            what = "take the crop out of the module, and give its size= and crop="
-        raise NetworkError(f"the module {how}, {ELSEWHERE}: {what}")
+        raise _moved(MovedError(how))
+
+
+def _moved(error: MovedError) -> NetworkError:
+    from gradcam_core.cam.target_layers.places import ELSEWHERE
+
+    what = "remove this step, so that it takes pictures as they are"
+    if "cut out" in error.how:
+        what = "take the crop out of the module, and give its size= and crop="
+    return NetworkError(f"the module {error.how}, {ELSEWHERE}: {what}")
 
 
 def _reads_values(module: nn.Module, batch: Tensor) -> bool:
@@ -250,9 +257,12 @@ def _run(
     import torch
 
     from gradcam_core.cam.forward import forward
+    from gradcam_core.cam.target_layers.places import MovedError
 
     try:
         return forward(module, batch, layer, output=output)
+    except MovedError as error:
+        raise _moved(error) from error
     except Exception as error:  # a person's own code may raise anything
         reason = error.__cause__ if isinstance(error, CamError) else error
         if reason is None:
