@@ -101,20 +101,6 @@ def _late(name: str, **given: Callable[..., Any]) -> Iterator[None]:
             del sys.modules[name]
 
 
-@contextmanager
-def without_compiler() -> Iterator[None]:
-    """Inside, PyTorch's meta device does without its compiler, whose import takes a second: it
-    would only be told not to compile the functions that compute shapes.
-
-    Needless once `torch._compile` does not import it for that.
-    """
-    if "torch._dynamo" in sys.modules:
-        yield
-        return
-    with _late("torch._dynamo", disable=lambda function, *_, **__: function):
-        yield
-
-
 def hub_folder(repo: str) -> Path:
     """The folder in which the Hugging Face Hub's client caches a model repository.
 

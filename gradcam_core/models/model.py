@@ -107,12 +107,12 @@ class Model:
         if self.info.unit is not None:
             return logits
         if self.gives_probabilities:
-            least, most = (float(one) for one in logits.detach().aminmax())
-            if least < -_ROUNDING or most > 1 + _ROUNDING:
+            ends = logits.detach().aminmax() if len(logits) else ()
+            if outside := [one for one in map(float, ends) if abs(one - 0.5) > 0.5 + _ROUNDING]:
                 raise CamError(
-                    f"{self.info.title} gave {least if least < 0 else most:.4g} for this picture, "
-                    "and its outputs were taken as probabilities, from 0 to 1: register it with "
-                    "output=, a function that returns logits."
+                    f"{self.info.title} gave {outside[0]:.4g} for this picture, and its outputs "
+                    "were taken as probabilities, from 0 to 1: register it with output=, a "
+                    "function that returns logits."
                 )
             return logits
         return logits.sigmoid() if self.info.independent else logits.softmax(dim=1)

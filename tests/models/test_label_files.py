@@ -79,6 +79,31 @@ def test_digits_that_are_the_only_names_are_names(tmp_path: Path):
     assert read_label_names(file) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("same_label.csv", "name,label\nperch,0\ntrout,0\ncat,1\n", ["perch", "trout", "cat"]),
+        ("same_class.csv", "name,class\nAnna,1\nBob,1\n", ["Anna", "Bob"]),
+        ("years.csv", "class,label\n2018,cat\n2019,dog\n", ["cat", "dog"]),
+        ("digits.csv", "label,class\n3,3\n1,1\n2,2\n", ["3", "1", "2"]),
+        ("yes.yaml", "names: [yes, no]", ["yes", "no"]),
+        ("on.yaml", "{0: on, 1: off}", ["on", "off"]),
+        ("digits.yaml", "names: [1, 2, 3]", ["1", "2", "3"]),
+        (
+            "dates.yaml",
+            "names: [2020-13-45, 2020-01-02, null]",
+            ["2020-13-45", "2020-01-02", "null"],
+        ),
+        ("by_name.yaml", "names: {no: 1, yes: 0}", ["yes", "no"]),
+    ],
+)
+def test_numbers_and_words_that_are_names_are_no_indices_or_other_values(
+    tmp_path: Path, name: str, text: str, names: list[str]
+):
+    (tmp_path / name).write_text(text)
+    assert read_label_names(tmp_path / name) == names
+
+
 def test_semicolons_within_names_are_no_columns(tmp_path: Path):
     file = tmp_path / "names.csv"
     file.write_text("cat; lynx\ndog; wolf\n", encoding="utf-8")
@@ -121,6 +146,9 @@ BAD = {
     "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
     "short.csv": (b"name,index\na\n", "fewer columns"),
     "labels.yaml": (b"names: [a", "not YAML"),
+    "deep.yaml": (b"[" * 3000, "not YAML"),
+    "label_from_one.csv": (b"label,name\n2,b\n1,a\n", "the indices are 1 to 2, .*: subtract 1"),
+    "twice.csv": (b"name,index\na,0\nb,0\nc,1\n", "two rows have the same index"),
     "labels.pkl": (b"\x80\x04", "not a .txt, .json, .csv, .tsv"),
 }
 

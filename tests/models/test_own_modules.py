@@ -119,6 +119,8 @@ def test_names_that_a_module_holds_are_those_of_its_classes():
     assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
     wrapped = nn.Sequential(nn.Identity(), module).eval()
     assert [label.name for label in gc.register("Mine", module=wrapped).labels] == LABELS
+    behind = nn.Sequential(module, nn.ReLU(), nn.Linear(3, 3)).eval()
+    assert gc.register("Mine", module=behind).labels[0].name == "class 0"  # of another head
     for holder, key in (("hparams", "class_names"), ("dataset_meta", "classes")):
         module = small()
         setattr(module, holder, {key: LABELS})

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms import CenterCrop, Compose, RandomResizedCrop, Resize
@@ -76,10 +77,37 @@ def test_a_network_is_built_with_the_arguments_of_its_training_script(
 
 
 def test_arguments_that_cannot_be_followed_are_told(tmp_path: Path):
-    for kwargs, said in (({"width": 3}, "width=3"), ({"act_layer": nn.GELU}, "act_layer=torch.nn")):
+    for kwargs, said in (
+        ({"act_layer": nn.GELU}, "act_layer=torch.nn"),
+        ({"dropout": 0.2, "act_layer": nn.GELU}, "act_layer=torch.nn"),
+    ):
         held = {"state_dict": made().state_dict(), "arch": "test_resnet", "model_kwargs": kwargs}
         with pytest.raises(gc.NetworkError, match=f"was built with {said}.*test_resnet cannot be"):
             gc.register("Mine", "test_resnet", weights=saved(tmp_path / "a.pth", held))
+    module = torchvision.models.resnet18(num_classes=3).eval()
+    held = {"state_dict": module.state_dict(), "model_kwargs": {"global_pool": "max"}}
+    with pytest.raises(gc.NetworkError, match=r"was built with global_pool='max'"):
+        gc.register("M", "torchvision:resnet18", weights=saved(tmp_path / "a.pth", held))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "left"),
+    [
+        ({"pretrained": True, "checkpoint_path": "/none.pth", "pretrained_cfg": {}}, ""),
+        ({"model_name": "test_resnet", "cache_dir": "/none", "scriptable": True}, ""),
+        ({"dropout": 0.2, "n_classes": 3}, "dropout, n_classes"),
+        ({"bn_eps": 1e-3}, "bn_eps"),
+    ],
+)
+def test_arguments_that_are_not_the_networks_are_left_out(
+    tmp_path: Path, kwargs: dict[str, Any], left: str
+):
+    of_torchvision = torchvision.models.resnet18(num_classes=3).eval()
+    for name, module in (("test_resnet", made()), ("torchvision:resnet18", of_torchvision)):
+        held = {"state_dict": module.state_dict(), "model_kwargs": kwargs}
+        info = gc.register("Mine", name, weights=saved(tmp_path / "a.pth", held))
+        assert (f"gives {left}, which" in info.notice) if left else ("gives" not in info.notice)
+        assert_same(module)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,10 @@ def test_what_is_no_probability_of_a_photo_is_told(cat: Image.Image):
     times[0] = -1.0
     with pytest.raises(gc.CamError, match=r"gave -0\.\d+ for this picture, .* output="):
         gc.examine(cat, "mine")
+    model = gc.load_model("mine")
+    with pytest.raises(gc.CamError, match=r"gave 1\.5 for"):  # not the other, which is rounding
+        model.probabilities(torch.tensor([[-1e-6, 1.5]]))
+    assert model.probabilities(torch.zeros(0, 3)).shape == (0, 3)
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
@@ -245,6 +249,8 @@ def test_a_head_that_does_nothing_is_told():
         registered(module)
     module.num_classes = 3  # type: ignore[assignment]
     assert "fc does nothing, so its outputs may be features" in registered(module).notice
+    module.head = nn.Linear(4, 3).eval()  # type: ignore[assignment]
+    assert registered(module).notice == ""
 
 
 def test_one_of_mean_and_std_is_not_said_to_be_missing():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -144,15 +144,23 @@ def built_for(size: InputSize | None, architectures: Iterable[Architecture]) -> 
 def built_with(
     arguments: Mapping[str, Any], architectures: Sequence[Architecture]
 ) -> Sequence[Architecture]:
-    """The architectures that can be built with these arguments of timm's training script, with the
-    arguments. Raises ArchitectureError if none can, as tensors do not show what they change."""
-    found = []
+    """The architectures that can be built with these arguments of a training script, with the
+    arguments; without those that the first architecture does not know, except pooling. Raises
+    ArchitectureError if none can be built, as tensors do not show what the arguments change."""
+    found: list[Architecture] = []
+    unknown = None
     for one in architectures if arguments else ():
         made = replace(one, arguments={**arguments, **one.arguments})
-        with suppress(TypeError, ValueError, RuntimeError, AttributeError, AssertionError):
-            if one.library == "timm" and shapes_of(made, 2, 3):
-                found.append(made)
+        try:
+            shapes_of(made, 2, 3)
+            found.append(made)
+        except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
+            if one is architectures[0]:
+                unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if arguments and not found:
+        if unknown and unknown[1] != "global_pool" and unknown[1] in arguments:
+            others = {key: value for key, value in arguments.items() if key != unknown[1]}
+            return built_with(others, architectures)
         said = ", ".join(f"{k}={getattr(v, 'name', repr(v))}" for k, v in arguments.items())
         raise ArchitectureError(
             f"the file says that its network was built with {said}, and {architectures[0]} cannot "

@@ -122,8 +122,12 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
             is_given or said.is_found,
             size,
         )
+    unused = ""
     if known.preprocessing is None:
-        architectures = built_with(arguments_in(checkpoint.metadata), architectures)
+        arguments = arguments_in(checkpoint.metadata)
+        architectures = built_with(arguments, architectures)
+        if left := ", ".join(sorted(arguments.keys() - architectures[0].arguments.keys())):
+            unused = f"the file gives {left}, which {architectures[0]} does not know: left out"
     if named and described.transform_input is not None:  # timm's of the same name lacks it
         architectures = architectures_named(f"torchvision:{architectures[0].name}")
     if any(".fc_norm." in f".{name}" for name in checkpoint.tensors):  # as fine-tuned from MAE
@@ -157,6 +161,7 @@ def _of_file(described: Description, known: _Known, path: Path) -> ModelInfo:
     labels = labels_for(described, found.outputs, known.names or names)
     notes = (
         named,
+        unused,
         *found.notes,
         said.note if described.mean is None and known.preprocessing is None else "",
         "" if described.labels or known.names else of_names,

@@ -117,8 +117,8 @@ def _from_yaml(text: str) -> list[str]:
     import yaml
 
     try:
-        return names_in(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        return names_in(yaml.load(text, yaml.BaseLoader))  # all as text: "no" is a name, too
+    except (yaml.YAMLError, RecursionError) as error:
         raise LabelError(f"this is not YAML ({first_line(error)})") from None
 
 
@@ -224,11 +224,18 @@ def _from_csv(text: str) -> list[str]:
     indices = [n for n, cell in enumerate(header) if cell in _INDEX_COLUMNS]
     if names:
         rows = rows[1:]
-        # Some files call the index "label" or "class".
-        numbers = [
+        # Some files call the index "label" or "class"; other numbers there belong to the names.
+        digits = [
             n for n in names if all(row[n : n + 1] and _is_index(row[n].strip()) for row in rows)
         ]
-        indices, names = indices or numbers, [n for n in names if n not in numbers] or names
+        texts = [n for n in names if n not in digits]
+        starts = (0, 1) if texts else (0,)  # from 1 on is refused below
+        counted = [list(range(start, start + len(rows))) for start in starts]
+        numbers = [n for n in digits if sorted(int(row[n]) for row in rows) in counted]
+        indices, names = (
+            indices or numbers,
+            texts or [n for n in names if n not in numbers] or names,
+        )
         indices = [n for n in indices if n != names[0]]
         name, index = names[0], indices[0] if indices else None
     elif len(header) == 1:
@@ -248,7 +255,10 @@ def _from_csv(text: str) -> list[str]:
         return [row[name] for row in rows]
     if not all(row[index].strip().isdecimal() for row in rows):
         raise LabelError("some indices are not whole numbers")
-    return _ordered({int(row[index]): row[name] for row in rows})
+    by_index = {int(row[index]): row[name] for row in rows}
+    if len(by_index) < len(rows):
+        raise LabelError("two rows have the same index")
+    return _ordered(by_index)
 
 
 def _ordered(names: Mapping[int, str]) -> list[str]:

@@ -39,6 +39,11 @@ from gradcam_core.models.optimise.build import network_as_built
 _KEYS = ("architecture", "arch", "model_name", "timm_model", "backbone", "encoder_name", "model")
 """Keys under which training scripts store the name of an architecture."""
 
+_OF_THE_CALL = ("num_classes", "in_chans", "model_name", "name", "weights", "progress",
+                "checkpoint_path", "cache_dir", "scriptable", "exportable", "no_jit")  # fmt: skip
+"""Arguments that are no part of a network, or that its tensors show. With some of them a library
+would download weights or open a file; so would those that begin with "pretrained"."""
+
 _VARIANT = re.compile("aa|blur")
 """In timm's names of ResNets that downsample in another way, with the same tensors."""
 
@@ -121,7 +126,11 @@ def arguments_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
         found.setdefault("global_pool", pooling)
     if isinstance(metadata.get("bn_eps"), float):
         found.setdefault("bn_eps", metadata["bn_eps"])
-    return {key: value for key, value in found.items() if key not in ("num_classes", "in_chans")}
+    return {
+        key: value
+        for key, value in found.items()
+        if key not in _OF_THE_CALL and not str(key).startswith("pretrained")
+    }
 
 
 def _of_parts(given: Shapes) -> Architecture | None:

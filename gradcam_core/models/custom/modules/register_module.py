@@ -121,10 +121,10 @@ def of_module(
         )
     name = type(module).__name__
     source = ModuleSource(name)
-    idle = [one for one in _HEADS if isinstance(getattr(module, one, None), nn.Identity)]
-    feats = (
-        f"its {idle[0]} does nothing, so its outputs may be features, not classes" if idle else ""
-    )
+    heads = [one for one in _HEADS if isinstance(getattr(module, one, None), nn.Module)]
+    feats = ""
+    if heads and all(isinstance(getattr(module, one), nn.Identity) for one in heads):
+        feats = f"its {heads[0]} does nothing, so its outputs may be features, not classes"
     info = info_of(described, recipe, labels, source, name, seen.layer, (note, inside, feats))
     is_each = described.sigmoid or (gives in ("sigmoid", "probabilities") and seen.outputs > 1)
     return replace(info, independent=is_each)
@@ -147,9 +147,12 @@ def _is_headless(module: nn.Module) -> bool:
 
 
 def _names_in(module: nn.Module, outputs: int) -> list[str] | None:
-    """The names of so many classes, by the module, a part of it or its settings; None if none has
-    them."""
-    for part in module.modules():
+    """The names of so many classes, by the module, its settings, or the module that it only wraps;
+    None if none has them."""
+    layers: list[nn.Module] = [module]
+    for part in layers:  # the list grows during the loop
+        inner = [one for one in part.children() if next(one.parameters(), None) is not None]
+        layers += inner if len(inner) == 1 else []  # of several, one has names of what it gave
         for holder, key in product((*_HOLDERS, ""), (*_NAMES_KEYS, "names")):
             with suppress(Exception):  # a property may raise anything
                 held = getattr(part, holder) if holder else part
