@@ -249,7 +249,7 @@ def test_a_head_that_does_nothing_is_told():
         registered(module)
     module.num_classes = 3  # type: ignore[assignment]
     assert "fc does nothing, so its outputs may be features" in registered(module).notice
-    module.head = nn.Linear(4, 3).eval()  # type: ignore[assignment]
+    module.head = nn.Linear(4, 3).eval()
     assert registered(module).notice == ""
 
 

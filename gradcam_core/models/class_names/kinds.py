@@ -196,8 +196,11 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
     offered = {noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near))}
     if len(word) < _LEAST_OF_OTHERS:
         offered &= {name for kind in kinds().kinds for name in kind.lower_names}
+    first = as_heard(word)[:1]
     nouns = [
-        one for one in dict.fromkeys([*known, *sorted(offered), *others]) if one[:1] == word[:1]
+        one
+        for one in dict.fromkeys([*known, *sorted(offered), *others])
+        if as_heard(one)[:1] == first
     ]
     letters = sorted(word)
     for noun in nouns:

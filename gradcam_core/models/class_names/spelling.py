@@ -29,7 +29,8 @@ def squeezed(text: str) -> str:
 
 def as_heard(word: str) -> str:
     """Roughly how a word sounds: equal for "chihuahua" and "chiwawa", "elephant" and "elefant"."""
-    return word.replace("hua", "wa").replace("ph", "f")
+    first = {"c": "k", "x": "z"}.get(word[:1], word[:1])  # "kanoe", "zylophone"
+    return (first + word[1:]).replace("hua", "wa").replace("ph", "f")
 
 
 def is_slip(word: str, other: str) -> bool:
