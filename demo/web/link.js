@@ -95,7 +95,7 @@ export function linkTo(address, state, defaults) {
     else given.set(nameOf(key), String(value));
   };
   for (const key of [...LISTS, ...NUMBERS, ...WORDS]) put(key, state[key], defaults[key]);
-  for (const key of SWITCHES) put(key, state[key] === null ? null : Number(state[key]), null);
+  put("signed", state.signed === null ? null : Number(state.signed), Number(state.contrast !== null));
   if (state.contrast === null && state.auto_contrast && state.kind === OWN) given.set("contrast", AUTO);
   for (const old of OLD_NAMES) given.delete(old);
   put("cover", state.photo && !state.photo.upload ? state.covers.join(COVERS_BETWEEN) : "", "");

@@ -19,6 +19,7 @@ const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V a
 // Of networks, also those that are refused with a sentence.
 const WEIGHTS = /\.(safetensors|pth|pth\.tar|pt2?|ptl|th|ckpt|bin|pkl|onnx|h5|hdf5|keras|tflite|msgpack|pdparams)$/i;
 const LABELS = /\.(txt|json|csv|tsv|names|ya?ml)$/i;
+const NAMED_AS_LABELS = /label|class|names|config/i; // of the texts in a folder
 
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
@@ -35,9 +36,12 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
   const take = async (transfer) => {
     tell("");
     const { files, folders, text } = contentOf(transfer);
-    const weights = files.find(({ name }) => WEIGHTS.test(name));
-    if (weights && !files.some(isLikelyPicture)) return takeNetwork(weights, files.find(({ name }) => LABELS.test(name)));
-    if (folders.length || files.length > 1) await takeAll(files, folders);
+    const inside = (await Promise.all(folders.map(filesIn))).flat();
+    inside.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+    const given = [...files, ...inside];
+    const weights = given.find(({ name }) => WEIGHTS.test(name));
+    if (weights && !given.some(isLikelyPicture)) return takeNetwork(weights, labelsAmong(given));
+    if (folders.length || files.length > 1) takeAll(files, inside);
     else if (files.length) upload(files[0]);
     else if (isData(text)) upload(fileOf(text));
     else if (!isAddress(text)) tell(NOTHING);
@@ -55,9 +59,8 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     if (document.querySelector(CAMERA_SHOWN)) document.querySelector(UPLOAD_BUTTON).click();
   };
 
-  const takeAll = async (files, folders) => {
-    const inside = (await Promise.all(folders.map(filesIn))).flat();
-    inside.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  // inside: the files of dropped folders, of which only the likely pictures are wanted.
+  const takeAll = (files, inside) => {
     const given = [...files, ...inside];
     const pictures = given.some(isLikelyPicture) ? given.filter(isLikelyPicture) : files;
     const usable = pictures.filter(({ size }) => 0 < size && size <= limitMb * 2 ** 20);
@@ -171,6 +174,12 @@ function listenToCamera(tell) {
     event.preventDefault();
     tell(cameraProblem(event.reason));
   });
+}
+
+/** The file with the class names, or undefined. */
+function labelsAmong(files) {
+  const texts = files.filter(({ name }) => LABELS.test(name));
+  return texts.length === 1 ? texts[0] : texts.find(({ name }) => NAMED_AS_LABELS.test(name));
 }
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
