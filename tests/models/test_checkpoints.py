@@ -49,12 +49,9 @@ def scrambled(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.eval()
 
 
-def small(classes: int = 3, seed: int = 0) -> nn.Module:
-    return copy.deepcopy(_small(classes, seed))
-
-
 @cache
-def _small(classes: int, seed: int) -> nn.Module:
+def small(classes: int = 3, seed: int = 0) -> nn.Module:
+    """The same for all tests: whoever changes it copies it."""
     torch.manual_seed(seed)
     return scrambled(timm.create_model("test_resnet", num_classes=classes), seed)
 
@@ -77,19 +74,7 @@ def assert_same(name: str, module: nn.Module, size: int = 96, batch: Tensor | No
     torch.testing.assert_close(got, expected, atol=1e-5 * scale, rtol=1e-4)
 
 
-PREFIXES = (
-    "net.",
-    "encoder.model.",
-    "module.",
-    "model.backbone.",
-    "module._orig_mod.resnet.",
-    "a.b.c.d.",
-    "0.",
-    "layer1.",
-)
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("prefix", ["module._orig_mod.resnet.", "a.b.c.d.", "0.", "layer1."])
 def test_whatever_stands_before_all_names_is_found(tmp_path: Path, prefix: str):
     module = small()
     path = saved(tmp_path / "a.pth", {"state_dict": put(module.state_dict(), prefix), "epoch": 3})
@@ -303,7 +288,7 @@ def test_what_may_be_a_part_of_the_network_is_not_left_out(tmp_path: Path):
 
 
 def test_a_head_in_a_sequential_is_rebuilt(tmp_path: Path):
-    module = small()
+    module = copy.deepcopy(small())
     torch.manual_seed(3)
     features: int = module.get_submodule("fc").in_features  # type: ignore[assignment]
     for n, head in enumerate(
@@ -339,7 +324,7 @@ def test_a_head_beside_the_network_is_taken(tmp_path: Path):
 
 @pytest.mark.parametrize("norm", [nn.ReLU(), nn.BatchNorm1d(8)])
 def test_a_head_of_several_layers_is_refused(tmp_path: Path, norm: nn.Module):
-    module = small()
+    module = copy.deepcopy(small())
     features: int = module.get_submodule("fc").in_features  # type: ignore[assignment]
     module.fc = nn.Sequential(nn.Linear(features, 8), norm, nn.Linear(8, 3))
     path = saved(tmp_path / "a.pth", module.state_dict())
@@ -357,8 +342,7 @@ def test_torchvisions_head_is_found_where_people_put_theirs(tmp_path: Path, name
     if name != "squeezenet1_1":
         module.classifier = nn.Linear(1280, 6)
     path = saved(tmp_path / "a.pth", put(module.state_dict(), "features_of."))
-    info = gc.register("Mine", weights=path)
-    assert info.architecture == name
+    gc.register("Mine", f"torchvision:{name}", weights=path)
     assert_same("mine", module)
 
 
@@ -394,8 +378,6 @@ def of_detectron(name: str) -> str:
     ("renamed", "first"),
     [
         (of_detectron, r"stem.conv1.norm.weight is used as bn1.weight"),
-        (lambda name: name.replace("layer", "stage"), r"stage1.0.conv1.weight is used as layer1"),
-        (lambda name: name.replace("bn", "norm"), r"norm1.weight is used as bn1.weight"),
         (
             lambda name: f"net.{name.replace('downsample', 'shortcut')}",
             "shortcut.0.weight is used",
@@ -415,6 +397,11 @@ def test_a_known_network_under_other_names_is_taken_by_order_and_shapes_if_a_per
     assert_same("mine", module)
     with pytest.raises(gc.NetworkError, match=r"under other names .* give architecture=resnet18"):
         gc.register("Mine", weights=path)
+    state["last"] = state.pop(next(iter(state)))  # the same in another order
+    path = saved(tmp_path / "b.pth", {"model": state})
+    for architecture in ("resnet18", None):
+        with pytest.raises(gc.NetworkError, match=r"under other names .*conv1.weight"):
+            gc.register("Mine", architecture, weights=path)
 
 
 @pytest.mark.parametrize("before", [lambda _: "net/", lambda n: "ab"["layer" in n] + "."])
@@ -428,16 +415,6 @@ def test_names_that_end_as_those_of_the_network_are_other_names(
     assert_same("mine", module)
 
 
-def test_a_known_network_under_other_names_in_another_order_is_named(tmp_path: Path):
-    module = quickly_made(partial(torchvision.models.resnet18, num_classes=4))
-    state = {of_detectron(name): tensor for name, tensor in module.state_dict().items()}
-    state["stem.conv1.weight"] = state.pop("stem.conv1.weight")  # the last one now
-    path = saved(tmp_path / "a.pth", {"model": state})
-    for architecture in ("resnet18", None):
-        with pytest.raises(gc.NetworkError, match=r"under other names .*conv1.weight"):
-            gc.register("Mine", architecture, weights=path)
-
-
 ALTERED: dict[str, Callable[[nn.Module], Any]] = {
     "prune.remove": lambda module: prune.l1_unstructured(module.get_submodule("fc"), "weight", 0.5),
     "remove_parametrizations": lambda module: parametrizations.weight_norm(
@@ -448,7 +425,7 @@ ALTERED: dict[str, Callable[[nn.Module], Any]] = {
 
 @pytest.mark.parametrize("how", ALTERED)
 def test_altered_weights_are_refused_with_what_to_do(tmp_path: Path, how: str):
-    module = small()
+    module = copy.deepcopy(small())
     ALTERED[how](module)
     path = saved(tmp_path / "a.pth", module.state_dict())
     with pytest.raises(gc.NetworkError, match=f"{how} before they are saved"):
@@ -493,7 +470,7 @@ def test_a_temperature_is_not_left_out(tmp_path: Path):
 
 UNUSABLE: dict[str, tuple[Callable[[State], Any], str]] = {
     "NumPy": (
-        lambda state: {"params": {n: t.numpy() for n, t in state.items()}},
+        lambda state: {"params": {n: state[n].numpy() for n in list(state)[:4]}},
         "holds NumPy arrays",
     ),
     "quantised": (
@@ -520,10 +497,7 @@ def test_what_holds_no_weights_is_said(tmp_path: Path, kind: str):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *("resnet18d", "torchvision:densenet121", "torchvision:mobilenet_v3_small"),
-        *("torchvision:mnasnet0_5", "convnext_atto"),
-    ],
+    ["resnet18d", "torchvision:mnasnet0_5"],
 )
 def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
     library, _, plain = name.rpartition(":")
@@ -534,28 +508,27 @@ def test_the_tensors_name_the_architecture(tmp_path: Path, name: str):
     info = gc.register("Mine", weights=path)
     assert info.architecture == plain
     assert f"{plain}" in info.notice
-    if plain in ("resnet18d", "mnasnet0_5"):  # one of each library
-        assert_same("mine", module)
+    assert_same("mine", module)
 
 
 def test_variants_with_the_same_tensors_have_to_be_named(tmp_path: Path):
-    build = partial(timm.create_model, "tf_efficientnet_lite0", num_classes=3)
-    module = scrambled(quickly_made(build))
+    module = scrambled(timm.create_model("test_efficientnet_ln", num_classes=3))
     path = saved(tmp_path / "a.pth", module.state_dict())
     with pytest.raises(
         gc.NetworkError,
-        match=r"efficientnet_lite0, .*tf_efficientnet_lite0, which compute something else",
+        match=r"test_efficientnet_gn, .*test_efficientnet_ln, which compute something else",
     ):
         gc.register("Mine", weights=path)
     told = saved(
-        tmp_path / "b.pth", {"state_dict": module.state_dict(), "arch": "tf_efficientnet_lite0"}
+        tmp_path / "b.pth", {"state_dict": module.state_dict(), "arch": "test_efficientnet_ln"}
     )
     gc.register("Mine", weights=told)
     assert_same("mine", module)
 
 
 def test_a_plain_network_behind_a_prefix_is_recognised_in_the_error(tmp_path: Path):
-    state = put(timm.create_model("resnet18", num_classes=3).state_dict(), "encoder.model.")
+    module = quickly_made(partial(timm.create_model, "resnet18", num_classes=3))
+    state = put(module.state_dict(), "encoder.model.")
     path = saved(tmp_path / "a.pth", {"state_dict": state})
     with pytest.raises(gc.NetworkError) as refused:
         gc.register("Mine", "resnet34", weights=path)
@@ -570,27 +543,29 @@ def test_a_plain_network_behind_a_prefix_is_recognised_in_the_error(tmp_path: Pa
 # torchvision's own normalisation and heads.
 
 
-# With the other two pairs below, each pair of any two.
-@pytest.mark.parametrize(("has_heads", "on"), [(True, False), (False, True)])
-def test_torchvisions_own_normalisation_and_heads(tmp_path: Path, has_heads: bool, on: bool):
-    torch.manual_seed(0)
-    options = {"aux_logits": has_heads, "init_weights": False, "transform_input": on}
-    module = quickly_made(partial(torchvision.models.googlenet, num_classes=3, **options))
+def test_torchvisions_own_normalisation_is_assumed_and_heads_of_training_are_left_out(
+    tmp_path: Path,
+):
+    """Those heads may have other classes."""
+    options = {"init_weights": False, "transform_input": True}
+    module: Any = quickly_made(partial(torchvision.models.googlenet, **options))
+    module.fc = nn.Linear(1024, 2)
     path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
-    given: dict[str, Any] = {} if on else {"transform_input": False}
-    info = gc.register("Mine", "torchvision:googlenet", weights=path, **given)
+    info = gc.register("Mine", "torchvision:googlenet", weights=path)
+    assert len(info.labels) == 2
     assert_same("mine", module)
-    assert ("transform_input is assumed to be on" in info.notice) == on
-    assert ("aux" in info.notice.lower()) == has_heads
+    assert "transform_input is assumed to be on" in info.notice
+    assert "aux" in info.notice.lower()
     assert gc.load_model("mine").preprocessing.mean == (0.485, 0.456, 0.406)
 
 
-def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp_path: Path):
+def test_torchvisions_own_normalisation_may_be_told(tmp_path: Path):
     options = {"aux_logits": False, "init_weights": False, "transform_input": False}
-    module: Any = quickly_made(partial(torchvision.models.googlenet, num_classes=3, **options))
-    path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
-    for on in (True, False):
-        info = gc.register("Mine", weights=path, transform_input=on)
+    build = partial(torchvision.models.googlenet, num_classes=3, **options)
+    module: Any = scrambled(quickly_made(build))
+    path = saved(tmp_path / "a.pth", module.state_dict())
+    for architecture, on in ((None, True), ("torchvision:googlenet", False), (None, False)):
+        info = gc.register("Mine", architecture, weights=path, transform_input=on)
         assert isinstance(info.recipe, ArchitectureRecipe)
         assert info.recipe.architecture.arguments["transform_input"] == on
     assert_same("mine", module)
@@ -600,18 +575,9 @@ def test_torchvisions_own_normalisation_may_be_told_without_the_architecture(tmp
         gc.register(
             "Mine", "test_resnet", weights=saved(path, small().state_dict()), transform_input=True
         )
-
-
-def test_a_head_that_only_training_uses_may_have_other_classes(tmp_path: Path):
-    options = {"init_weights": False, "transform_input": True}
-    module: Any = quickly_made(partial(torchvision.models.inception_v3, **options))
-    module.fc = nn.Linear(2048, 2)
-    path = saved(tmp_path / "a.pth", scrambled(module).state_dict())
-    info = gc.register("Mine", "inception_v3", weights=path)
-    assert len(info.labels) == 2
-    assert_same("mine", module)
-    assert "transform_input is assumed to be on" in info.notice
-    assert "aux" in info.notice.lower()
+    torch.jit.script(module).save(tmp_path / "a.pt")  # it says so itself
+    gc.register("Mine", weights=tmp_path / "a.pt")
+    assert_same("mine", module, 128)
 
 
 def test_published_weights_of_torchvision_are_normalised_as_published():
@@ -638,14 +604,6 @@ def test_torchscript_is_read(tmp_path: Path, form: str):
     torch.jit.freeze(made).save(tmp_path / "frozen.pt")
     with pytest.raises(gc.NetworkError, match="frozen TorchScript, whose weights have no names"):
         gc.register("Mine", "test_resnet", weights=tmp_path / "frozen.pt")
-
-
-def test_torchscript_says_whether_it_normalises(tmp_path: Path):
-    options = {"aux_logits": False, "init_weights": False, "transform_input": False}
-    module = quickly_made(partial(torchvision.models.googlenet, num_classes=3, **options))
-    torch.jit.script(scrambled(module)).save(tmp_path / "a.pt")
-    gc.register("Mine", weights=tmp_path / "a.pt")
-    assert_same("mine", module, 128)
 
 
 @pytest.mark.parametrize("how", ["whole", "under model", "beside"])
@@ -856,13 +814,7 @@ def test_a_size_in_the_file_that_cannot_be_taken_is_not_passed_over(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("size", "is_said", "is_named"),  # each pair of any two
-    [
-        ((96, 48), True, True),
-        ((96, 48), False, False),
-        ((64, 64), True, False),
-        ((64, 64), False, True),
-    ],
+    ("size", "is_said", "is_named"), [((96, 48), True, False), ((48, 96), False, True)]
 )
 def test_a_transformer_is_built_for_the_size_of_its_input(
     tmp_path: Path, cat: Image.Image, size: tuple[int, int], is_said: bool, is_named: bool
@@ -1001,8 +953,10 @@ CONFIG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin", "best.pth"])
-@pytest.mark.parametrize("as_weights", [True, False])
+@pytest.mark.parametrize(
+    ("file", "as_weights"),
+    [("model.safetensors", True), ("pytorch_model.bin", False), ("best.pth", True)],
+)
 def test_a_folder_of_timm_says_all(tmp_path: Path, file: str, as_weights: bool):
     module = small()
     folder = folder_of(tmp_path / "mine", module, CONFIG, file)
@@ -1056,7 +1010,7 @@ class OfTransformers(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = small()
+        self.net = copy.deepcopy(small())
 
     def forward(self, pixel_values: Tensor) -> Output:
         return Output(None, self.net(pixel_values))

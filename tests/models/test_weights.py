@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -31,7 +32,7 @@ from tests.support.download_faults import (
     with_server_fault,
     with_the_download_killed,
 )
-from tests.support.networks import scattered
+from tests.support.networks import quickly_made, scattered
 from tests.support.served_network import ServedNetwork, served_network, state
 from tests.support.small_network import ARCHITECTURE, KINDS, STAND_IN, impatient
 from tests.support.weights_server import Weights
@@ -58,14 +59,22 @@ LOADER_ALONE = pytest.mark.parametrize("network", ["release"], indirect=True)
 """Of what the loader does whatever its source is."""
 
 
-def test_weights_are_downloaded_checked_and_loaded(info: ModelInfo, server: Weights):
-    loader = impatient(info)
-    model = loader.request().result(60)
+def test_weights_are_downloaded_checked_and_loaded_and_nobody_is_asked_again(
+    info: ModelInfo, server: Weights
+):
+    shares: list[float] = []
+    fetch(info.weights_source, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    server.requests.clear()
+    server.fault = "500"
+    model = impatient(info).request().result(60)
+    assert server.requests == []
     assert model.stands_in_for is None
     assert model.notice == ""
     reference = timm.create_model(ARCHITECTURE, pretrained=False).eval()
     reference.load_state_dict(state(0))
-    batch = torch.randn(2, 3, 224, 224)
+    batch = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
         torch.testing.assert_close(model.module(batch), reference(batch), rtol=1e-4, atol=1e-5)
     assert not model.module.training
@@ -73,32 +82,22 @@ def test_weights_are_downloaded_checked_and_loaded(info: ModelInfo, server: Weig
     assert model.weights.sha256 == hashlib.sha256(expected).hexdigest()
 
 
-def test_a_file_already_there_is_used_without_asking_anyone(info: ModelInfo, server: Weights):
-    impatient(info).request().result(60)
-    server.requests.clear()
-    server.fault = "500"
-    model = impatient(info).request().result(60)
-    assert model.stands_in_for is None
-    assert server.requests == []
+COMMON = ("gone", "hang", "500", "page", "slow", "empty")
+"""Faults that need one case, of a release: one of each kind. `make faults` has all, for both."""
 
+DIFFERENT = ("login", "stall", "cut", "corrupt")
+"""Faults that the Hub's client meets in its own way."""
 
-def test_progress_is_reported(info: ModelInfo):
-    shares: list[float] = []
-    fetch(info.weights_source, shares.append)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
-
-
-DIFFERENT = ("gone", "hang", "500", "login", "stall", "cut", "corrupt")
-"""Faults that the Hub's client meets in its own way. `make faults` has all of them for both."""
-
-ARRIVING = ("slow", "stall", "cut", "corrupt", "noise", "empty", "swapped")
+ARRIVING = ("slow", "stall", "cut", "corrupt", "empty")
 """Faults in which a part of a file is on the disk for a while. `make faults` heals all."""
 
 
 @pytest.mark.parametrize(
     ("kind", "fault"),
-    [*(("release", fault) for fault in SERVER_FAULTS), *(("hub", fault) for fault in DIFFERENT)],
+    [
+        *(("release", fault) for fault in (*COMMON, *DIFFERENT)),
+        *(("hub", fault) for fault in DIFFERENT),
+    ],
 )
 def test_a_fault_ends_with_the_stand_in_and_the_next_start_heals(
     kind: str, fault: str, tmp_path: Path
@@ -166,6 +165,7 @@ def test_a_changed_byte_in_the_cache_is_found_and_the_file_replaced(network: Ser
     assert network.server.requests == []  # what was replaced is not asked for again
 
 
+@LOADER_ALONE
 def test_a_changed_byte_in_the_cache_without_a_network_leads_to_the_stand_in(
     network: ServedNetwork,
 ):
@@ -173,12 +173,6 @@ def test_a_changed_byte_in_the_cache_without_a_network_leads_to_the_stand_in(
     assert started.title == "EfficientNet-Lite0"
     assert "is damaged, and there is no connection to 127.0.0.1" in started.reason
     assert network.leftovers() == []
-    assert network.is_right(network.start())
-
-
-def test_a_file_in_the_cache_that_breaks_off_is_replaced(network: ServedNetwork):
-    path = fetch(network.source)
-    path.resolve().write_bytes(path.read_bytes()[:5000])
     assert network.is_right(network.start())
 
 
@@ -222,6 +216,7 @@ def test_a_pickle_with_code_in_it_is_not_run(tmp_path: Path):
         assert network.is_right(network.start())
 
 
+@LOADER_ALONE
 def test_weights_of_another_network_are_not_accepted(network: ServedNetwork):
     started = with_another_network(network)
     assert started.title == "EfficientNet-Lite0"
@@ -274,14 +269,15 @@ def test_the_three_networks_load_from_files_in_their_true_format(name: str, tmp_
     is_on_hub = isinstance(known.weights_source, HubFile)
     file = tmp_path / ("model.safetensors" if is_on_hub else "weights.pth")
     torch.manual_seed(1)
-    module = scattered(timm.create_model(known.architecture, pretrained=False).eval())
+    module = scattered(quickly_made(partial(timm.create_model, known.architecture)))
     (save_file if is_on_hub else torch.save)(module.state_dict(), file)
     model = Loader(replace(known, source=LocalFile(file))).request().result(120)
     assert model.stands_in_for is None
     batch = torch.randn(1, 3, 96, 96)
     run = gc.forward(model.module, batch, known.layer)
     with torch.no_grad():
-        torch.testing.assert_close(run.logits, module(batch), rtol=1e-3, atol=1e-3)
+        expected = module(batch)
+    torch.testing.assert_close(run.logits, expected, rtol=1e-3, atol=1e-4 * float(expected.std()))
     assert run.cam(3).shape[0] == 1
 
 
