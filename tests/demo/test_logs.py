@@ -76,11 +76,11 @@ def tell(url: str, cat_path: Path) -> None:
     images += [f"/{TELLING}.png", [[{"path": f"../{TELLING}", **DECLARED}]], TELLING, None]
     for image in images:
         choices = [SMALL, None, None, False, "gradcam", 1, "crop", 1, [], False]
-        for data in ([image, *choices], [image]):
+        for data in ([image, *choices], [image, SMALL]):
             body = json.dumps({"data": data})
             for name in ("explain", "predict", TELLING):
                 requests.post(f"{gradio}run/{name}", data=body, headers=JSON, timeout=60)
-        began = requests.post(f"{gradio}call/explain", json={"data": [image]}, timeout=60)
+        began = requests.post(f"{gradio}call/explain", json={"data": [image, SMALL]}, timeout=60)
         requests.get(f"{gradio}call/explain/{began.json()['event_id']}", timeout=60)
     requests.post(f"{gradio}call/v2/{TELLING}", json={TELLING: 1}, timeout=30)
     requests.post(f"{gradio}call/v2/explain", json={TELLING: 1}, timeout=30)

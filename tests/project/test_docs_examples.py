@@ -3,20 +3,26 @@ documents say. `tests/support/documents.py` says how examples are marked."""
 
 from __future__ import annotations
 
-import json
-import os
+import io
 import re
+import shlex
 import shutil
-import subprocess
 import sys
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import gradcam_core as gc
+from demo.main import gradcam
+from gradcam_core.models.registry import remove_model
 from tests.support.app_server import ROOT
 from tests.support.documents import DOCUMENTS, Example, examples
 
@@ -62,36 +68,52 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run(language: str, text: str) -> object:
+    """Runs an example in the working folder and returns its exit status."""
+    if language == "python":
+        exec(compile(text, "example", "exec"), {"__name__": "__main__"})
+        return 0
+    name, *arguments = shlex.split(text)
+    assert name == "gradcam", "only this command can be tried here"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *arguments])
+        return gradcam()
+
+
+@cache
+def outcome(language: str, text: str) -> tuple[object, str]:
+    """The status of an example and what it prints. One that stands in two documents runs once."""
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
+        try:
+            status = run(language, text)
+        except SystemExit as end:
+            status = end.code
+        except Exception:
+            traceback.print_exc()
+            status = 1
+    for info in gc.list_models():
+        if info.recipe:  # registered by the example
+            remove_model(info.name)
+    return status, output.getvalue()
+
+
 @pytest.fixture(scope="module")
 def tried(
     app: str, own_files: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[tuple[object, str]]]:
-    """Status and output of each example, by the name of the document."""
-    folder = tmp_path_factory.mktemp("examples")
-    steps = []
-    for number, found in enumerate(FOUND.values()):
-        place = folder / str(number)
-        shutil.copytree(own_files, place)
-        for one in found:
-            steps.append([str(place), one.language, one.text.replace(PAGE, app.rstrip("/"))])
-    settings = {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(folder / "hf"),
-        "TORCH_HOME": str(folder / "torch"),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.run_examples"],
-        input=json.dumps(steps),
-        cwd=ROOT,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    results = iter(json.loads(done.stdout))
-    return {name: [next(results) for _ in found] for name, found in FOUND.items()}
+    """Status and output of each example, by the name of the document. All run in this process, so
+    that libraries and networks are loaded once."""
+    caches = tmp_path_factory.mktemp("caches")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(caches / "hf"))
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        patch.setenv("TORCH_HOME", str(caches / "torch"))
+        patch.chdir(own_files)
+        return {
+            name: [outcome(one.language, one.text.replace(PAGE, app.rstrip("/"))) for one in found]
+            for name, found in FOUND.items()
+        }
 
 
 @pytest.mark.parametrize(

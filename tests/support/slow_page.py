@@ -1,5 +1,7 @@
 """A page without networks, whose work takes minutes in a thread for which Python waits at exit."""
 
+# ruff: noqa: E402, because one thing must come before the imports
+
 from __future__ import annotations
 
 import asyncio
@@ -8,6 +10,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from demo.gradio_import import leave_out_stubs
+
+leave_out_stubs()  # as the page does
 
 import gradio as gr
 from starlette.requests import Request
