@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from demo.api.functions import NAMES
 from demo.api.registration import register
 from demo.examples import EXAMPLES, OPENING, examples_folder
+from demo.gradio_internals import calm_queue
 from demo.middleware.blocks import Page
 from demo.middleware.cross_site_guard import CrossSiteGuard
 from demo.middleware.error_answers import ErrorAnswers
@@ -65,6 +66,7 @@ def build(
             event(None, control, None, js=_REPORT.format(name=name))
         results.input(None, None, list(controls.values()), js="() => window.gradcam.controls()")
         register(page, maker)
+    calm_queue(page)
     return page
 
 

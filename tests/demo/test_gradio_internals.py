@@ -23,6 +23,7 @@ from demo import gradio_import, gradio_internals, main
 from demo.gradio_internals import Api, LocalContext
 from demo.middleware.blocks import Page
 from demo.server import upload_folder
+from demo.ui.layout import build
 
 
 def test_gradio_writes_files_for_editors_at_each_import():
@@ -48,6 +49,21 @@ def test_the_page_keeps_it_from_that(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gc.freeze", lambda: pytest.fail("all is imported"))
     with pytest.raises(ReachedError):
         main.main([])
+
+
+def test_gradio_looks_for_calls_every_millisecond_and_the_page_does_not():
+    """Until Gradio's queue waits for calls instead, `calm_queue` is needed."""
+
+    def pauses(page: gr.Blocks) -> list[float]:
+        """In seconds, while the queue is empty."""
+        queue = vars(page)["_queue"]
+        return [queue.sleep_when_free, queue.progress_update_sleep_when_free]
+
+    with gr.Blocks() as page:
+        pass
+    assert pauses(page) == [0.001, 0.01]
+    assert pauses(build()) == [0.05, 0.1]
+    assert "sleep(self.sleep_when_free)" in inspect.getsource(Queue.start_processing)
 
 
 def test_gradio_itself_does_not_end_a_call_whose_client_has_left():

@@ -60,10 +60,13 @@ export class PhotoLayers {
   }
 
   labelOutside() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    const place = String([this.box, width, height]);
+    if (place === this.labelled) return; // measuring a label lays out the whole page
+    this.labelled = place;
     for (const strip of this.outside) strip.textContent = "";
     if (!this.box) return;
     const [left, top, right, bottom] = this.box;
-    const { clientWidth: width, clientHeight: height } = this.element;
     const isBeside = left * width >= top * height;
     const sizes = isBeside ? [left * width, (1 - right) * width] : [top * height, (1 - bottom) * height];
     this.outside.forEach((strip, i) => {
