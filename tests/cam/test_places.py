@@ -49,6 +49,13 @@ def warped(y: Tensor) -> Tensor:
     return functional.grid_sample(y, grid, align_corners=False)
 
 
+def warped_by_itself(y: Tensor) -> Tensor:
+    """As in a spatial transformer, which turns some pictures only."""
+    as_it_is = torch.eye(2, 3) + 0.001 * y.mean((1, 2, 3))[:, None, None]
+    grid = functional.affine_grid(as_it_is, [*y.shape], align_corners=False)
+    return functional.grid_sample(y, grid, align_corners=False)
+
+
 MOVED: dict[str, Moved] = {
     "mirrored": lambda y: y.flip(3),
     "rotated": lambda y: y.rot90(1, (2, 3)),
@@ -59,6 +66,7 @@ MOVED: dict[str, Moved] = {
     "one by one": lambda y: torch.stack(y.unbind(3)[::-1], 3),
     "with its mirror image": lambda y: y + y.flip(3),
     "warped": warped,
+    "warped by itself": warped_by_itself,
 }
 
 

@@ -222,6 +222,27 @@ def test_every_second_token_is_no_smaller_square_and_some_others(picked: ToMap):
         gc.forward(Plain(picked).eval(), images(32, 32))
 
 
+class OfRows(nn.Module):
+    """Answers for each row of the picture, or of its map, and takes the largest answers."""
+
+    def __init__(self, width: int, before: nn.Module) -> None:
+        super().__init__()
+        self.before, self.embed = before, nn.Linear(width, 24)
+        self.head = nn.Sequential(nn.ReLU(), nn.Linear(24, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embed(self.before(x).transpose(1, 2).flatten(2))).amax(1)
+
+
+def test_rows_are_no_grid_that_has_as_many_places():
+    torch.manual_seed(0)
+    rows = OfRows(192, nn.Identity()).eval()
+    with pytest.raises(gc.CamError, match=r"gives a feature map: .* \[1, 64, 5\]"):
+        gc.forward(rows, images(64, 64))
+    steps = OfRows(8, nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.AdaptiveAvgPool2d((None, 1)))).eval()
+    assert gc.forward(steps, images(64, 96)).layer == "before.0"
+
+
 def test_a_network_that_takes_one_image_only_is_explained():
     torch.manual_seed(0)
     module, batch = Plain(lambda tokens: tokens, by_class_token=True).eval(), images(32, 32, 1)

@@ -82,6 +82,11 @@ def in_place_beside(self: Any, x: Tensor) -> Tensor:
     return self.head(pooled((self.second(self.act(y)) + y).tanh()))
 
 
+def with_a_shortcut(self: Any, x: Tensor) -> Tensor:
+    y = self.first(x).relu()
+    return self.head(pooled((self.second(y) + self.act(y)).tanh()))
+
+
 def partly_before(self: Any, x: Tensor) -> Tensor:
     y = self.second(self.first(x).relu())
     row = y[:, :, 0]
@@ -155,6 +160,11 @@ RIGHT: dict[str, tuple[Callable[[], Net], str | None, bool]] = {
     "no change, its input read": (
         lambda: net(in_place_beside, act=nn.Dropout(), second=conv()),
         "act",
+        False,
+    ),
+    "a shortcut that runs last": (
+        lambda: net(with_a_shortcut, act=nn.Sequential(), second=conv()),
+        None,
         False,
     ),
     "a part taken before it is passed on": (

@@ -481,6 +481,10 @@ UNUSABLE: dict[str, tuple[Callable[[State], Any], str]] = {
     "no names": (lambda state: [*state.values()], "holds 92 tensors without names"),
     "one tensor": (lambda _: torch.rand(3, 3), "holds one tensor"),
     "numbers": (lambda _: {"epoch": 3}, "holds no tensors, but: epoch"),
+    "an optimiser": (
+        lambda state: {"state": {0: {"exp_avg": state["fc.weight"]}}, "param_groups": []},
+        "holds no tensors, but: state, param_groups",
+    ),
 }
 
 
@@ -692,7 +696,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"mean": np.float64(0.5), "std": np.float64(0.5)}, None),
         ({"mean": torch.rand(64), "std": torch.rand(64)}, None),
         ({"metrics": {"mean": MEAN, "std": STD}}, None),
-        ({"mean": np.array(MEAN), "std": np.array(STD, ">f4")}, MEAN),
+        ({"config": {"DATA": {"MEAN": MEAN, "STD": STD}}}, MEAN),
         ({"mean": tuple(np.array(MEAN, "f4")), "std": tuple(np.array(STD))}, MEAN),
         ({"mean": np.array(MEAN, object), "std": np.array([STD]).T[:, 0]}, MEAN),
         ({"image_mean": MEAN, "image_std": STD}, MEAN),
@@ -794,6 +798,8 @@ def test_crop_and_interpolation_are_read_from_the_file(tmp_path: Path):
         {"args": argparse.Namespace(img_size=[96, 128])},
         {"hyper_parameters": Settings(input_size=torch.Size((3, 96, 128)))},
         {"hyper_parameters": {"img_size": "96x128"}},
+        {"config": {"DATA": {"IMG_SIZE": [96, 128]}}},
+        {"IMG_HEIGHT": 96, "IMG_WIDTH": 128},
     ],
 )
 def test_an_input_that_is_no_square_is_read_from_the_file(tmp_path: Path, said: dict[str, Any]):

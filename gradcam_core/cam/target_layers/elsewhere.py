@@ -84,6 +84,17 @@ def _changes_sides(node: Node) -> bool:
     return any(abs(one - other) > max(border, _LITTLE * one) for one, other in pairs)
 
 
+def is_moved_by_itself(end: Node | None) -> bool:
+    """Whether every path goes through a sampling of the input at places that are computed from it,
+    as in a spatial transformer."""
+    return any(
+        name_of(node).startswith("GridSampler")
+        and node.next_functions[1][0] in before
+        and is_on_every_path(node, end)
+        for node, before in from_input(end)
+    )
+
+
 def share_kept(end: Node | None, sides: int) -> float:
     """The share of the picture's most cut side that is left in a node's output. Only cuts that all
     paths go through count, and padding before them, also that of a convolution, cancels out. sides:

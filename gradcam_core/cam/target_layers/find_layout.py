@@ -34,6 +34,10 @@ _LEAST_LOCALITY = 1.05
 _TELLS_NOTHING = 0.95
 """Between this `locality` and the least one, attention has mixed all places evenly."""
 
+_MORE = 1.2
+"""Rows have this many times the `locality` of the grid that they fit by chance; of a true grid of
+2 x 2 places, where little can be told, rows have at most 1.1 times as much."""
+
 
 class Layouts:
     """The layouts of the calls of a pass over a picture with these sides. logits: its output."""
@@ -117,7 +121,7 @@ class Layouts:
             if before is None:
                 return None, 0.0
             score = _token_locality(changed, grid, before)
-            if grid not in self._known_grids | self._seen_grids:
+            if grid not in self._known_grids | self._seen_grids or grid in self._rows:
                 return None, 0.0
             if grid not in self._known_grids and call.node in self._selected:
                 return None, 0.0  # selected tokens, which form no grid
@@ -153,19 +157,40 @@ class Layouts:
         for every picture."""
         scores: dict[tuple[int, ...], list[float]] = defaultdict(list)
         constant: set[tuple[int, ...]] = set()
-        for call in self._calls:
-            changed = call.changed.get(2)
-            if len(call.shape) != 3 or changed is None:
-                continue
-            others, grid = next(self._grids(call), (0, ()))
-            before = self._before(others) if grid else None
-            if before is not None and others in self._likely_others:
+        for others, grid, before, changed in self._on_grids():
+            if others in self._likely_others:
                 # Later calls may be constant, too, such as a branch that begins as zero.
                 if grid not in scores and not changed.any():
                     constant.add(grid)
                 scores[grid].append(_token_locality(changed, grid, before))
         likely = {grid for grid, found in scores.items() if median(found) > _TELLS_NOTHING}
         return likely - constant
+
+    @cached_property
+    def _rows(self) -> set[tuple[int, ...]]:
+        """The grids that rows, columns or the steps of a sound fit by chance: the places of these
+        tokens lie along one side of the picture."""
+        best: dict[tuple[int, ...], float] = defaultdict(float)
+        along: dict[tuple[int, ...], float] = defaultdict(float)
+        for _, grid, before, changed in self._on_grids():
+            best[grid] = max(best[grid], _token_locality(changed, grid, before))
+            count = changed.shape[1]
+            ways = [locality(changed.unflatten(1, line)) for line in ((count, 1), (1, count))]
+            along[grid] = max(along[grid], *ways)
+        of_convolutions = {shape[2:] for shape in self._of_convolutions}
+        return {grid for grid in best if along[grid] > _MORE * best[grid]} - of_convolutions
+
+    def _on_grids(self) -> Iterator[tuple[int, tuple[int, ...], int, Tensor]]:
+        """Yields each call's tokens as they may lie: how many stand for the whole picture, the grid
+        of the rest, how many come before it, and how much they changed."""
+        for call in self._calls:
+            changed = call.changed.get(2)
+            if len(call.shape) != 3 or changed is None:
+                continue
+            others, grid = next(self._grids(call), (0, ()))
+            before = self._before(others) if grid else None
+            if before is not None:
+                yield others, grid, before, changed
 
     @cached_property
     def _likely_others(self) -> set[int]:

@@ -161,6 +161,16 @@ def bypass_of(calls: Sequence[Call], logits: Tensor, one: Call) -> Bypass:
     )
 
 
+def first_uses(logits: Tensor) -> dict[Node, int]:
+    """The number of the first node that is computed from each node of the logits' graph."""
+    found: dict[Node, int] = {}
+    for node in () if logits.grad_fn is None else _in_order(logits.grad_fn):
+        for before, _ in node.next_functions:
+            if before is not None:
+                found[before] = min(found.get(before, number_of(node)), number_of(node))
+    return found
+
+
 def last_calls(calls: Sequence[Call]) -> list[Call]:
     """The calls from which none of the others is computed."""
     found: list[Call] = []

@@ -18,6 +18,7 @@ from gradcam_core.cam.target_layers.find_layout import Layouts
 from gradcam_core.cam.target_layers.graph import (
     bypass_of,
     calls_on_every_path,
+    first_uses,
     graph_signature,
     last_calls,
     layers_before,
@@ -211,7 +212,9 @@ class LayerSearch:
     @cached_property
     def _passed_on(self) -> set[tuple[str, int]]:
         """The calls that return the output of another call, as a dropout does in eval mode: a map
-        belongs to the call that made it, before anything was taken from it."""
+        belongs to the call that made it, before anything was taken from it. Nor is a map theirs
+        that was used before, as in the shortcut of a block: they pass on a part of it."""
+        used = first_uses(self._logits)
         made: set[Node] = set()
         found: set[tuple[str, int]] = set()
         for call in self._calls:
@@ -220,6 +223,8 @@ class LayerSearch:
             if (isinstance(call.part, nn.Identity) or (is_known and is_leaf)) and not hasattr(
                 call.part, "is_folded_norm"
             ):
+                found.add(call.key)
+            if call.node is not None and used.get(call.node, call.nodes.start) < call.nodes.start:
                 found.add(call.key)
             if call.node is not None:
                 made.add(call.node)

@@ -103,8 +103,9 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
-_SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size")
-"""Keys under which training scripts store the size of the input."""
+_SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size", "input_shape")
+_SIDES = tuple((f"{one}_height", f"{one}_width") for one in ("img", "image", "input"))
+"""Keys under which training scripts store the size of the input, or its two sides."""
 
 _STEPS = re.compile(
     r"\b(CenterCrop|Resize)\(size=[\[(]?(\d+)(?:, (\d+))?"  # as torchvision's print themselves
@@ -122,10 +123,13 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     from gradcam_core.models.custom.files.checkpoint import attributes
 
     config = parsed(checkpoint.metadata.get("pretrained_cfg"))
-    metadata = {**checkpoint.metadata, **(config if isinstance(config, Mapping) else {})}
+    config = config if isinstance(config, Mapping) else {}
+    metadata = _in_lower_case({**checkpoint.metadata, **config})
     of_pictures = list(_of_pictures(metadata, attributes))
     own, *nested = (
-        [_sides(parsed(held[key])) for key in _SIZES if held.get(key)] for _, held in of_pictures
+        [_sides(parsed(held[key])) for key in _SIZES if held.get(key)]
+        + [[held[key] for key in keys] for keys in _SIDES if held.keys() >= {*keys}]
+        for _, held in of_pictures
     )
     inner = [size for sizes in nested for size in sizes]
     size = next(iter(own or (inner if all(one == inner[0] for one in inner) else [])), None)
@@ -191,7 +195,7 @@ def _of_pictures(
 ) -> Iterator[tuple[str, Mapping[Any, Any]]]:
     """Yields (key, settings) for the settings themselves, and for nested ones under keys about
     pictures. The key of an object is followed by its kind, such as "CenterCrop(size=224"."""
-    yield key, settings
+    yield key, _in_lower_case(settings)
     for name, given in settings.items():
         if depth == DEEPEST or not OF_PICTURES.search(str(name).lower()):
             continue
@@ -202,6 +206,10 @@ def _of_pictures(
                 size = held.get("size") or [held.get("height"), held.get("width")]
                 what = f"{kind.rpartition('.')[2]}(size={size}" if kind else ""
                 yield from _of_pictures(held, attributes, f"{name} {what}", depth + 1)
+
+
+def _in_lower_case(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in settings.items()}
 
 
 def _sides(size: Any) -> Any:

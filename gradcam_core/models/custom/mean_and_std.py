@@ -33,7 +33,7 @@ _USABLE = "one number for each channel, both for values from 0 to 1 or both for 
 
 _MOST = 255  # the highest value of a pixel, where it is not 1
 
-_MEAN = re.compile(r"(.*?)(mean)(s?)", re.IGNORECASE)
+_MEAN = re.compile(r"(.*?)mean(s?)")
 
 _BGR = (0.406, 0.456, 0.485)
 """ImageNet's mean in the order of channels in which OpenCV reads pictures."""
@@ -87,7 +87,7 @@ def unusable(mean: Any, std: Any) -> str:
 
 def normalising(of_pictures: Iterable[tuple[str, Mapping[Any, Any]]]) -> Iterator[_Pair]:
     """Yields each mean with the std beside it in settings about pictures, or whose own names are
-    about pictures, such as "image_mean" and "image_std"."""
+    about pictures, such as "image_mean" and "image_std". The settings' names are in lower case."""
     for key, settings in of_pictures:
         if key and (pair := _pair_in(settings, key)):
             yield pair
@@ -97,7 +97,7 @@ def normalising(of_pictures: Iterable[tuple[str, Mapping[Any, Any]]]) -> Iterato
                 (tuple(given[0]), tuple(given[1]))
                 for name, given in settings.items()
                 if isinstance(given, list | tuple) and len(given) == 2 and plausible(*given)
-                if OF_PICTURES.search(str(name).lower())
+                if OF_PICTURES.search(name)
             )
 
 
@@ -117,10 +117,10 @@ def _listed(mean: Any, std: Any, key: str) -> tuple[Any, Any]:
 
 def _pairs(settings: Mapping[Any, Any]) -> Iterator[_Pair]:
     for key in settings:
-        named = _MEAN.fullmatch(str(key))
-        if named is None or not OF_PICTURES.search(named[1].lower()):
+        named = _MEAN.fullmatch(key)
+        if named is None or not OF_PICTURES.search(named[1]):
             continue
-        other = f"{named[1]}{'STD' if named[2].isupper() else 'std'}{named[3]}"
+        other = f"{named[1]}std{named[2]}"
         mean, std = (parsed(settings.get(one)) for one in (key, other))
         mean, std = _listed(mean, std, named[1])
         if plausible(mean, std):

@@ -105,7 +105,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if _has_arrays(found):
             raise CheckpointError(f"{path.name} holds NumPy arrays and no tensors: {_SAVE}")
         held = ", ".join(map(str, list(found)[:5]))
-        raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}")
+        raise CheckpointError(f"{path.name} holds no tensors, but: {held or 'nothing'}: {_SAVE}")
     beside: dict[str, Any] = {}
     for one in found if isinstance(found, list | tuple) else [found]:
         beside |= _metadata_in(one, 0)
@@ -208,6 +208,8 @@ def _is_pair(given: Any) -> bool:
 
 
 def _tensors_in(found: Any, above: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(found, Mapping) and found.keys() >= {"state", "param_groups"}:
+        return  # an optimiser
     for key, value in _items(found):
         if depth == 0 and _OF_TRAINING.search(key.lower()) and not isinstance(value, Tensor):
             averages = [one for one in _items(value) if _OF_AVERAGES.search(one[0])]
