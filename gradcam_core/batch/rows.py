@@ -12,6 +12,7 @@ import numpy as np
 
 from gradcam_core.analysis.findings import finding, in_common
 from gradcam_core.analysis.location import HOT
+from gradcam_core.batch.labels.ground_truth import LabelResult
 from gradcam_core.batch.overlays import file_name_of, overlay_path
 from gradcam_core.batch.schema import SCHEMA
 from gradcam_core.batch.settings import BatchSettings
@@ -61,22 +62,30 @@ def rows_of(
     picture: PictureFacts,
     explanations: Sequence[Explanation],
     checks: Sequence[Trust | None],
+    results: Sequence[LabelResult | None],
     models: Sequence[Model],
     settings: BatchSettings,
 ) -> list[Row]:
     """The rows of a picture that was explained: one per network. checks: the trust checks of each
-    map; None for a map that was not checked."""
+    map; None for a map that was not checked. results: each network's result for the true class;
+    None if it is unknown."""
     assert picture.size is not None
     width, height = picture.size
     named = list(zip(settings.models, explanations, strict=True))
     common = in_common(named)
     compared = common["agreement"] or {"pairs": (), "overlap": None}
     stems = file_stems(named)
+    of_label = {
+        name
+        for (name, e), result in zip(named, results, strict=True)
+        if result is not None and result.index == e.target.index
+    }
     rows = []
-    for number, (e, check) in enumerate(zip(explanations, checks, strict=True)):
-        name = settings.models[number]
+    for number, ((name, e), check) in enumerate(zip(named, checks, strict=True)):
         record = finding(name, e, photo_name=file_name_of(picture.key))
-        overlaps = [pair["overlap"] for pair in compared["pairs"] if name in pair["names"]]
+        pairs = [pair for pair in compared["pairs"] if name in pair["names"]]
+        # Maps of different classes need not agree, so their agreement says nothing.
+        comparable = [pair for pair in pairs if of_label.issuperset(pair["names"])]
         left, top, right, bottom = e.geometry.region
         rows.append(
             _common(picture, number, models[number], settings)
@@ -86,7 +95,7 @@ def rows_of(
                 "class": e.target.name,
                 "probability": record["target"]["probability"],
                 "heat_box": None if e.degenerate else e.geometry.hot(e.feature_map, HOT),
-                "agreement": _mean(overlaps),
+                "agreement": _mean(pairs),
                 "picture_agreement": compared["overlap"],
                 "sentences": common["sentences"] if number == 0 else None,
                 "trust": None if check is None else _trust(check),
@@ -94,18 +103,23 @@ def rows_of(
                 "map": _map(e.feature_map),
                 "region": (left / width, top / height, right / width, bottom / height),
             }
+            | _label_columns(results[number], _mean(comparable))
         )
     return rows
 
 
 def failed_rows(
-    picture: PictureFacts, models: Sequence[Model], settings: BatchSettings, error: str
+    picture: PictureFacts,
+    results: Sequence[LabelResult | None],
+    models: Sequence[Model],
+    settings: BatchSettings,
+    error: str,
 ) -> list[Row]:
     """The rows of a picture that cannot be explained, one per network, with the reason in the
     column "error"."""
     return [
-        _common(picture, number, model, settings) | {"error": error}
-        for number, model in enumerate(models)
+        _common(picture, number, model, settings) | {"error": error} | _label_columns(result)
+        for number, (model, result) in enumerate(zip(models, results, strict=True))
     ]
 
 
@@ -136,8 +150,12 @@ def _versions() -> list[tuple[str, str]]:
     return [(name, version(name)) for name in ("torch", "timm", "numpy", "Pillow")]
 
 
-def _mean(overlaps: Sequence[float | None]) -> float | None:
-    known = [overlap for overlap in overlaps if overlap is not None]
+def _label_columns(result: LabelResult | None, agreement: float | None = None) -> Row:
+    return {} if result is None else result.columns(agreement)
+
+
+def _mean(pairs: Sequence[Row]) -> float | None:
+    known = [pair["overlap"] for pair in pairs if pair["overlap"] is not None]
     return float(np.mean(known)) if known else None
 
 

@@ -88,9 +88,9 @@ SCHEMA = pa.schema(
         _column(
             "elsewhere",
             pa.bool_(),
-            "whether it is, but the map lies elsewhere than the maps of the other networks: "
-            f"`agreement` is below {_PARTLY_FROM} %, near chance or less; null where `agreement` "
-            "or `correct` is, and where the networks explain different classes",
+            "whether it is, but its map of the label lies elsewhere than those of other networks: "
+            f"the mean overlap is below {_PARTLY_FROM} %, near chance or less; null where "
+            "`correct` is, and where this network or all others have no map of the label",
         ),
         _column(
             "trust",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,11 +17,16 @@ import gradcam_core as gc
 from gradcam_core.batch.labels.ground_truth import LabelResult
 from gradcam_core.batch.labels.labelling import column_of, with_labels
 from gradcam_core.batch.pictures import find_pictures
+from gradcam_core.batch.rows import PictureFacts
+from gradcam_core.batch.rows import rows_of as rows_of_picture
+from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.cli.batch import main
 from gradcam_core.errors import BatchError
+from gradcam_core.explanation.request import ExplanationRequest
 from gradcam_core.models.class_names.labels import Labels, imagenet_labels, labels_of
 from tests.support.app_server import ROOT
 from tests.support.batch_results import rows_of
+from tests.support.explanations import explained
 
 EXAMPLES = ROOT / "assets" / "examples"
 LITE = "efficientnet_lite0"
@@ -217,13 +223,11 @@ def test_a_label_is_found_in_the_classes_of_each_network(photos: Path, tmp_path:
 def test_heat_is_elsewhere_where_a_correct_network_overlaps_with_others_by_little(
     rank: int | None, agreement: float | None, correct: bool | None, elsewhere: bool | None
 ):
-    row = LabelResult("tabby", 281, rank, 0.5).columns(281, agreement)
+    row = LabelResult("tabby", 281, rank, 0.5).columns(agreement)
     assert (row["correct"], row["elsewhere"]) == (correct, elsewhere)
     if rank:  # where each class has a probability of its own, its rank does not matter
-        assert LabelResult("tabby", 281, rank, 0.5, True).columns(281, agreement)["correct"]
-        assert not LabelResult("tabby", 281, rank, 0.49, True).columns(281, agreement)["correct"]
-    # Nothing is said of the place of another class.
-    assert LabelResult("tabby", 281, rank, 0.5).columns(285, agreement)["elsewhere"] is None
+        assert LabelResult("tabby", 281, rank, 0.5, True).columns(agreement)["correct"]
+        assert not LabelResult("tabby", 281, rank, 0.49, True).columns(agreement)["correct"]
 
 
 def test_rows_say_whether_the_network_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -281,3 +285,16 @@ def test_two_labels_for_one_picture_by_its_path_and_by_its_name_are_an_error(tmp
     (photos / "a.jpg").touch()  # another one
     file.write_text("path,label\ntabby/a.jpg,tabby\na.jpg,tiger cat\n")
     assert found(photos, file)[0] == {"tabby/a.jpg": (281,), "a.jpg": (282,)}
+
+
+def test_heat_is_compared_among_the_networks_that_explain_the_label():
+    left, right = np.eye(8)[[0] * 8], np.eye(8)[[7] * 8]
+    maps = {"a": (left, 281), "b": (left, 281), "c": (right, 281), "wrong": (right, 285)}
+    shown = [explained(cells, title=name, top=[(n, 0.9)]) for name, (cells, n) in maps.items()]
+    settings = BatchSettings(tuple(ExplanationRequest(name) for name in maps))
+    results = [LabelResult("tabby", 281, 1 + (name == "wrong"), 0.5) for name in maps]
+    models = [gc.load_model(LITE)] * 4
+    rows = rows_of_picture(
+        PictureFacts("1", (400, 400)), shown, [None] * 4, results, models, settings
+    )
+    assert [row["elsewhere"] for row in rows] == [False, False, True, None]

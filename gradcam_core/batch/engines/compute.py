@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from gradcam_core.batch.labels.ground_truth import LabelResult, PictureLabel, label_result
 from gradcam_core.batch.listing.source import NOTHING_THERE, PictureSource
 from gradcam_core.batch.overlays import overlay_jpeg
-from gradcam_core.batch.rows import PictureFacts, PictureResult, Row, failed_rows, rows_of
+from gradcam_core.batch.rows import PictureFacts, PictureResult, failed_rows, rows_of
 from gradcam_core.batch.schema import THUMBNAIL_SIDE_PX
 from gradcam_core.batch.settings import BatchSettings
 from gradcam_core.errors import GradcamError, ImageError
@@ -199,12 +199,12 @@ def _result(
         else run_checks(picture.photo, model, e, lambda _: check_stopped())
         for e, model in zip(explanations, models, strict=True)
     ]
-    rows = rows_of(picture.facts, explanations, checks, models, settings)
+    results = [its_result for _, its_result in found]
+    rows = rows_of(picture.facts, explanations, checks, results, models, settings)
     overlays = [
         (row["overlay"], overlay_jpeg(picture.small, e, key))
         for row, e in zip(rows, explanations, strict=True)
     ]
-    _add_label_results(rows, [its_result for _, its_result in found])
     return PictureResult(key, rows, overlays)
 
 
@@ -215,22 +215,12 @@ def _failed(
     settings: BatchSettings,
     error: str,
 ) -> PictureResult:
-    rows = failed_rows(picture, models, settings, error)
     results = [
         label_result(settings.truth, label, number, model.info.labels)
         for number, model in enumerate(models)
     ]
-    _add_label_results(rows, results)
+    rows = failed_rows(picture, results, models, settings, error)
     return PictureResult(picture.key, rows, [])
-
-
-def _add_label_results(rows: Sequence[Row], results: Sequence[LabelResult | None]) -> None:
-    # Maps of different classes need not agree, so their agreement says nothing.
-    classes = {row["class"] for row in rows if row.get("class") is not None}
-    for row, its_result in zip(rows, results, strict=True):
-        if its_result is not None:
-            agreement = row.get("agreement") if len(classes) == 1 else None
-            row |= its_result.columns(row.get("class_index"), agreement)
 
 
 def _logged(picture: PictureFacts, error: Exception) -> str:

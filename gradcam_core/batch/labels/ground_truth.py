@@ -47,15 +47,14 @@ class LabelResult:
     probability: float | None = None
     independent: bool = False
 
-    def columns(self, explained: int | None, agreement: float | None) -> dict[str, object]:
-        """Its columns in a row of the data set. explained: index of the class whose map the row
-        has; None if there is no map. agreement: mean overlap of this map with those of the other
-        networks for the same class, in [0, 1]; None if there is none."""
+    def columns(self, agreement: float | None) -> dict[str, object]:
+        """Its columns in a row of the data set. agreement: mean overlap of this network's map of
+        the true class with those of others, in [0, 1]; None if there are no two such maps."""
         is_correct = None if self.rank is None else self.rank == 1
         if self.independent and self.probability is not None:
             is_correct = self.probability >= YES
         is_elsewhere = None
-        if is_correct is not None and agreement is not None and explained == self.index:
+        if is_correct is not None and agreement is not None:
             is_elsewhere = is_correct and grade_of(agreement).is_near_chance
         return {
             "label": self.name,
