@@ -31,7 +31,7 @@ from gradcam_core.cam.target_layers.calls import (
     with_graph,
 )
 from gradcam_core.cam.target_layers.elsewhere import (
-    is_moved_by_itself,
+    how_sampled,
     may_move_places,
     nodes_behind_selections,
     share_kept,
@@ -240,8 +240,8 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
             if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
                 return how
     node = nodes[last.name, last.number]
-    if is_moved_by_itself(node):
-        return "samples its pictures at places computed from each of them (grid_sample)"
+    if how := how_sampled(node):
+        return how
     if share_kept(node, picture.ndim - 2) < _LEAST_KEPT:
         return f"cuts out a part of its maps before {last.stage.layer!r}"
     # In other networks, an output with moved places is no map: see `Layouts`.
