@@ -87,3 +87,17 @@ def test_a_default_device_does_not_move_what_is_computed():
     torch.testing.assert_close(fast(batch), module(batch))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+class Shuffled(nn.MaxPool2d):
+    """As in ShuffleNet: of 24 channels and 24 x 24 places, either may come last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.unflatten(1, (2, 12)).transpose(1, 2).flatten(1, 2))
+
+
+def test_layers_that_only_values_show_are_told_on_the_meta_device():
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 5))
+    module = nn.Sequential(nn.Conv2d(3, 24, 3, 4, 1), Shuffled(1), *head).to("meta").eval()
+    with pytest.raises(gc.CamError, match="must be run to find its feature"):
+        gc.layers(module, torch.empty(1, 3, 96, 96, device="meta"))

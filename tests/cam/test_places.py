@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,6 +57,11 @@ def warped_by_itself(y: Tensor) -> Tensor:
     return functional.grid_sample(y, grid, align_corners=False)
 
 
+def boxed(y: Tensor) -> Tensor:
+    box = torch.tensor([0.25, 0.25, 0.75, 0.75]) * y.shape[3]
+    return torchvision.ops.roi_align(y, [box[None]] * len(y), y.shape[2:])
+
+
 MOVED: dict[str, Moved] = {
     "mirrored": lambda y: y.flip(3),
     "rotated": lambda y: y.rot90(1, (2, 3)),
@@ -67,6 +73,7 @@ MOVED: dict[str, Moved] = {
     "with its mirror image": lambda y: y + y.flip(3),
     "warped": warped,
     "warped by itself": warped_by_itself,
+    "cut out by a box": boxed,
 }
 
 

@@ -709,6 +709,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
         ({"stats": (MEAN, STD)}, MEAN),
         ({"stats": {"mean": 0.91, "std": 0.1}}, None),
         ({"transform": Compose([Normalize(MEAN, STD)])}, MEAN),
+        ({"transform": [Normalize(torch.tensor(MEAN), torch.tensor(STD))]}, MEAN),
         ({"mean": np.ones((64, 64)), "std": np.ones((64, 64))}, None),
     ],
 )  # fmt: skip

@@ -58,6 +58,11 @@ GOOD = {
     "class_is_index.csv": 'class,name\n2,Pneumonie\n0,no finding\n1,"effusion, left"\n',
     "name_label.csv": 'name,label\nPneumonie,2\nno finding, 0\n"effusion, left",1\n',
     "words.csv": 'Label ID,Label Name\n2,Pneumonie\n0,no finding\n1,"effusion, left"\n',
+    "other_words.csv": "Code;Befund\n2;Pneumonie\n0;no finding\n1;effusion, left\n",
+    "class_id.csv": 'Name,ClassId,n\nPneumonie,2,7\nno finding,0,7\n"effusion, left",1,9\n',
+    "brackets.txt": "[2] Pneumonie\n[0] no finding\n[1] effusion, left\n",
+    "bars.txt": "2|Pneumonie\n0|no finding\n1|effusion, left\n",
+    "dashes.txt": "0 - no finding\n1 - effusion, left\n2 - Pneumonie\n",
     "tabs.tsv": "index\tname\n1\teffusion, left\n0\tno finding\n2\tPneumonie\n",
     "coco.names": "no finding\neffusion, left\nPneumonie\n",
     "data.yaml": "nc: 3\nnames:\n  0: no finding\n  2: Pneumonie\n  1: effusion, left\n",
@@ -149,6 +154,7 @@ BAD = {
     "deep.yaml": (b"[" * 3000, "not YAML"),
     "label_from_one.csv": (b"label,name\n2,b\n1,a\n", "the indices are 1 to 2, .*: subtract 1"),
     "twice.csv": (b"name,index\na,0\nb,0\nc,1\n", "two rows have the same index"),
+    "orders.csv": (b"name,ClassId,rank\nb,1,0\na,0,2\nc,2,1\n", "call the right one"),
     "labels.pkl": (b"\x80\x04", "not a .txt, .json, .csv, .tsv"),
 }
 

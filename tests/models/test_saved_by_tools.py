@@ -17,6 +17,7 @@ import torchvision
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms import CenterCrop, Compose, RandomResizedCrop, Resize
+from torchvision.transforms._presets import ImageClassification
 
 import gradcam_core as gc
 from gradcam_core.images.preprocessing import Preprocessing
@@ -122,6 +123,10 @@ def test_arguments_that_are_not_the_networks_are_left_out(
         ({"transform": Compose([Resize(128), CenterCrop(96)])}, 96, 0.75, "cover"),
         ({"transform": str(Compose([Resize(128), CenterCrop(96)]))}, 96, 0.75, "cover"),
         ({"transform": Compose([Resize((96, 96))])}, 96, 1, "stretch"),
+        ({"transforms": ImageClassification(crop_size=96, resize_size=128)}, 96, 0.75, "cover"),
+        ({"data_config": {"input_size": (3, 96, 96), "crop_pct": 0.8}}, 96, 0.8, "cover"),
+        ({"processor": {"size": {"height": 128, "width": 128},
+                        "crop_size": {"height": 96, "width": 96}}}, 96, 0.95, "cover"),
         ({"transform": {"transforms": [
             {"__class_fullname__": "albumentations.Resize", "height": 96, "width": 96}
         ]}}, 96, 1, "stretch"),

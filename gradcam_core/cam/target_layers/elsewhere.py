@@ -84,15 +84,16 @@ def _changes_sides(node: Node) -> bool:
     return any(abs(one - other) > max(border, _LITTLE * one) for one, other in pairs)
 
 
-def is_moved_by_itself(end: Node | None) -> bool:
-    """Whether every path goes through a sampling of the input at places that are computed from it,
-    as in a spatial transformer."""
-    return any(
-        name_of(node).startswith("GridSampler")
-        and node.next_functions[1][0] in before
-        and is_on_every_path(node, end)
-        for node, before in from_input(end)
-    )
+def how_sampled(end: Node | None) -> str:
+    """What every path goes through that picks places of the input: a sampling at places computed
+    from it, as in a spatial transformer, or boxes. Words for a sentence; empty if nothing does."""
+    for node, before in from_input(end):
+        is_grid = name_of(node).startswith("GridSampler") and node.next_functions[1][0] in before
+        if (is_grid or "_roi_" in node.name()) and is_on_every_path(node, end):
+            if is_grid:
+                return "samples its pictures at places computed from each of them (grid_sample)"
+            return "cuts boxes out of its maps, as roi_align does"
+    return ""
 
 
 def share_kept(end: Node | None, sides: int) -> float:

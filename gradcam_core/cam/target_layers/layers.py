@@ -31,7 +31,7 @@ from gradcam_core.cam.target_layers.calls import (
     with_graph,
 )
 from gradcam_core.cam.target_layers.elsewhere import (
-    is_moved_by_itself,
+    how_sampled,
     may_move_places,
     nodes_behind_selections,
     share_kept,
@@ -184,20 +184,21 @@ def _trace(module: nn.Module, inputs: Inputs, output: Output | None) -> tuple[Fe
         logits = logits_selector(output)(given)
         if not logits.requires_grad or not depends_on(logits, image):
             raise CamError(NO_GRADIENTS)
-        if not is_convolutional(calls):
+        is_of_others = not is_convolutional(calls)
+        if is_of_others or (
+            reorders(logits)
+            and any(may_lie_otherwise(call.part, call.shape, image.shape[2:]) for call in calls)
+        ):
             if image.device.type == "meta":
                 raise NeedsValuesError("The network must be run to find its feature maps.")
-            # If all values are NaN, nothing shows what changes.
-            steps = [
-                ("The batch", image),
-                ("The network's output", logits.masked_fill(logits.isinf(), 0)),
-            ]
-            check_finite(steps, logits.dtype)
-            mark_places_used(calls, logits, image)
-            measure_locality(calls, module, first)
-        elif reorders(logits) and any(
-            may_lie_otherwise(call.part, call.shape, image.shape[2:]) for call in calls
-        ):
+            if is_of_others:
+                # If all values are NaN, nothing shows what changes.
+                steps = [
+                    ("The batch", image),
+                    ("The network's output", logits.masked_fill(logits.isinf(), 0)),
+                ]
+                check_finite(steps, logits.dtype)
+                mark_places_used(calls, logits, image)
             measure_locality(calls, module, first)
         known = calls_used(calls, logits)
         folded = [call for call in calls if call.makes_map and not call.is_of_images]
@@ -239,8 +240,8 @@ def _moved(module: nn.Module, inputs: Inputs, maps: FeatureMaps, calls: Sequence
             if how := what_moves(picture, first, last.stage.shape[1:], may_cut=True):
                 return how
     node = nodes[last.name, last.number]
-    if is_moved_by_itself(node):
-        return "samples its pictures at places computed from each of them (grid_sample)"
+    if how := how_sampled(node):
+        return how
     if share_kept(node, picture.ndim - 2) < _LEAST_KEPT:
         return f"cuts out a part of its maps before {last.stage.layer!r}"
     # In other networks, an output with moved places is no map: see `Layouts`.

@@ -64,8 +64,9 @@ def nothing_found(
     if not makers:
         return (
             "The network has no convolution whose output is a feature map, or none that hooks can "
-            "see: functions of parameters, torch.export and TorchScript have no modules to "
-            "inspect. Build its layers as modules."
+            "see. Dense and recurrent layers alone give no map to explain. Functions of "
+            "parameters, torch.export and TorchScript have no modules to inspect: build their "
+            "layers as modules."
         )
     if all(call.node in elsewhere for call in makers):
         return (

@@ -122,15 +122,12 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     """
     from gradcam_core.models.custom.files.checkpoint import attributes
 
-    config = parsed(checkpoint.metadata.get("pretrained_cfg"))
+    said = checkpoint.metadata
+    config = parsed(said.get("pretrained_cfg") or said.get("data_config"))  # timm's
     config = config if isinstance(config, Mapping) else {}
-    metadata = _in_lower_case({**checkpoint.metadata, **config})
+    metadata = _in_lower_case({**said, **config})
     of_pictures = list(_of_pictures(metadata, attributes))
-    own, *nested = (
-        [_sides(parsed(held[key])) for key in _SIZES if held.get(key)]
-        + [[held[key] for key in keys] for keys in _SIDES if held.keys() >= {*keys}]
-        for _, held in of_pictures
-    )
+    own, *nested = (list(_sizes_in(held)) for _, held in of_pictures)
     inner = [size for sizes in nested for size in sizes]
     size = next(iter(own or (inner if all(one == inner[0] for one in inner) else [])), None)
     sides: tuple[int, ...] = ()
@@ -205,11 +202,32 @@ def _of_pictures(
                 kind = getattr(one, "name", "") or str(held.get("__class_fullname__", ""))
                 size = held.get("size") or [held.get("height"), held.get("width")]
                 what = f"{kind.rpartition('.')[2]}(size={size}" if kind else ""
+                if "ImageClassification" in kind:  # torchvision's transforms of published weights
+                    sizes = held.get("resize_size"), held.get("crop_size")
+                    what = "Resize(size={} CenterCrop(size={}".format(*sizes)
                 yield from _of_pictures(held, attributes, f"{name} {what}", depth + 1)
 
 
 def _in_lower_case(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key).lower(): value for key, value in settings.items()}
+    """Settings by names in lower case, with lists for the tensors of one number for each channel
+    that timm's transforms hold."""
+    from torch import Tensor
+
+    return {
+        str(key).lower(): value.flatten().tolist()
+        if isinstance(value, Tensor) and value.ndim and value.numel() in (1, 3)
+        else value
+        for key, value in settings.items()
+    }
+
+
+def _sizes_in(settings: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (_sides(parsed(settings[key])) for key in _SIZES if settings.get(key))
+    yield from ([settings[one] for one in both] for both in _SIDES if settings.keys() >= {*both})
+    for key in ("crop_size", "size"):  # of transformers' processors
+        if isinstance(settings.get(key), Mapping):
+            yield _sides(settings[key])
+            return
 
 
 def _sides(size: Any) -> Any:

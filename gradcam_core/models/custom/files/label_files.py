@@ -36,7 +36,7 @@ NAMES_KEYS = (
 
 CONFIGS = ("pretrained_cfg", "dataset_info", "dataset_meta", "meta")
 _WORDNET = re.compile("n[0-9]{8}")
-_NUMBERED = re.compile(r"\s*([0-9]+)(?:\s*[:;,)=]\s*|\.\s+|\s+)(\S.*)")
+_NUMBERED = re.compile(r"\s*[\[(]?([0-9]+)(?:\s*[]:;,)=|]\s*|\.\s+|\s+-\s+|\s+)(\S.*)")
 _NUMBERED_BEHIND = re.compile(r"\s*(\S.*?)(?:\s*[:;,=]\s*|\s+)([0-9]+)\s*")
 _INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
 _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
@@ -214,7 +214,7 @@ def _from_csv(text: str) -> list[str]:
         found = _rows(text, other)
         has_header = bool(found) and any(cell.strip().lower() in _NAME_COLUMNS for cell in found[0])
         is_table = len({len(row) for row in found}) == 1 and len(found[0]) > 1
-        if is_table and (has_header or any(map(_is_of_numbers, zip(*found, strict=True)))):
+        if is_table and (has_header or any(map(_is_of_numbers, zip(*found[1:], strict=True)))):
             rows = found
             break
     if not rows:
@@ -236,16 +236,21 @@ def _from_csv(text: str) -> list[str]:
             indices or numbers,
             texts or [n for n in names if n not in numbers] or names,
         )
-        indices = [n for n in indices if n != names[0]]
+        indices = [n for n in indices if n != names[0]] or _other_orders(rows, header)
         name, index = names[0], indices[0] if indices else None
     elif len(header) == 1:
         name, index = 0, None
     elif len(header) == 2 and all(len(row) == 2 for row in rows):
-        index = next((n for n in (0, 1) if all(row[n].strip().isdecimal() for row in rows)), None)
-        if index is None:
+        for begin in (0, 1):  # the first row may be a header of other words
+            columns = enumerate(zip(*rows[begin:], strict=True))
+            index = next((n for n, column in columns if _is_of_numbers(column)), None)
+            if index is not None:
+                break
+        else:
             raise LabelError(
                 "of two columns one has to hold indices; or give them the header index,name"
             )
+        rows = rows[begin:]
         name = 1 - index
     else:
         raise LabelError('no column is called "name", and there is more than one')
@@ -259,6 +264,21 @@ def _from_csv(text: str) -> list[str]:
     if len(by_index) < len(rows):
         raise LabelError("two rows have the same index")
     return _ordered(by_index)
+
+
+def _other_orders(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
+    """The column, other than those of names, by whose numbers the rows are in another order, as
+    under "ClassId"; [] if there is none. Raises LabelError if two have different orders."""
+    found: dict[tuple[int, ...], int] = {}
+    for n in range(min(map(len, [header, *rows]))):
+        if header[n] not in _NAME_COLUMNS and all(_is_index(row[n].strip()) for row in rows):
+            numbers = tuple(int(row[n]) for row in rows)
+            is_order = sorted(numbers) in [list(range(k, k + len(rows))) for k in (0, 1)]
+            if is_order and numbers != tuple(sorted(numbers)):
+                found[numbers] = n
+    if len(found) > 1:
+        raise LabelError('several columns may hold the indices: call the right one "index"')
+    return list(found.values())
 
 
 def _ordered(names: Mapping[int, str]) -> list[str]:
