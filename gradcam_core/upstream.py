@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gradcam_core.system.memory import paused_garbage_collection
@@ -99,6 +99,54 @@ def _late(name: str, **given: Callable[..., Any]) -> Iterator[None]:
     finally:
         if sys.modules.get(name) is late:
             del sys.modules[name]
+
+
+@contextmanager
+def without_compiler() -> Iterator[None]:
+    """Lets operations on the meta device run without PyTorch's compiler.
+
+    They import it, which takes 0.9 seconds, only to tell it to leave them out. Needless once they
+    no longer do.
+    """
+    ours = []
+    if "torch._dynamo" not in sys.modules:
+        ours = [one for one in _left_out_by_compiler() if _MARK not in vars(one)]
+    for one in ours:
+        vars(one)[_MARK] = one
+    try:
+        yield
+    finally:
+        for one in ours:
+            vars(one).pop(_MARK, None)
+
+
+_MARK = "__dynamo_disable"
+"""The attribute in which PyTorch keeps what the compiler leaves out instead of a function."""
+
+
+@cache
+def _left_out_by_compiler() -> list[FunctionType]:
+    """The functions of operations on the meta device that import the compiler when called."""
+    import torch._decomp.decompositions
+    import torch._refs.nn.functional
+
+    if not hasattr(torch, "_disable_dynamo"):  # another version of PyTorch
+        return []
+    modules = torch._refs, torch._refs.nn.functional, torch._decomp.decompositions
+    left_out = torch._disable_dynamo(lambda: None).__code__
+    found: list[FunctionType] = []
+    todo = [one for module in modules for one in vars(module).values()]
+    seen = set[int]()
+    while todo:
+        one = todo.pop()
+        if not isinstance(one, FunctionType) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        within = [cell.cell_contents for cell in one.__closure__ or () if cell != CellType()]
+        if one.__code__ is left_out:
+            found += [inner for inner in within if isinstance(inner, FunctionType)]
+        todo += within
+    return found
 
 
 def hub_folder(repo: str) -> Path:

@@ -166,6 +166,15 @@ def test_timm_and_torchvision_still_import_the_compiler():
     assert re.search(r"^from torch\._dynamo", file.read_text(encoding="utf-8"), re.MULTILINE), GONE
 
 
+def test_operations_on_the_meta_device_still_import_the_compiler():
+    for parts, text in (
+        (("_compile.py",), "import torch._dynamo"),
+        (("_prims_common", "wrappers.py"), "@torch._disable_dynamo"),
+    ):
+        file = Path(torch.__path__[0], *parts)
+        assert text in file.read_text(encoding="utf-8"), GONE
+
+
 def test_matplotlib_still_warns_of_each_weight_that_a_family_lacks():
     heard = logging.getLogger("matplotlib.font_manager")
     record = logging.LogRecord(heard.name, logging.WARNING, "", 0, "", None, None)

@@ -141,7 +141,7 @@ def unseen(digit: int) -> list[int]:
 
 def test_it_recognises_digits_that_it_has_not_seen(digits: gc.Model):
     assert digits.preprocessing.channels == 1
-    some = range(TRAINED, TRAINED + 200)
+    some = range(TRAINED, TRAINED + 100)
     right = [
         gc.examine(picture(n), digits).top[0].name == str(handwritten().target[n]) for n in some
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.support.browser import (
     show_grey,
     wait_for_all,
 )
+from tests.support.networks import quickly_made
 from tests.support.served_network import ServedNetwork, served_network
 from tests.support.stream import explain_stream, map_requests
 from tests.support.waiting import until
@@ -44,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weights]:
     bytes."""
     file = tmp_path_factory.mktemp("served") / "model.safetensors"
     torch.manual_seed(2)
-    module = timm.create_model("resnet50.tv_in1k", pretrained=False)
+    module = quickly_made(partial(timm.create_model, "resnet50.tv_in1k"))
     save_file(module.half().state_dict(), file)
     with serving() as running:
         running.files["/timm/resnet50.tv_in1k/resolve/main/model.safetensors"] = file

@@ -25,11 +25,8 @@ ARCHITECTURES = [
     "test_resnet",
     NARROW_VGG,
     "densenet121",
-    "mobilenetv3_small_050",
-    "regnety_002",
     "repvgg_a0",
     "legacy_xception",
-    "res2net50_26w_4s",
 ]
 
 

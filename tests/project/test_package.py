@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+import timm
 from packaging.requirements import Requirement
+from safetensors.torch import save_file
 
 import gradcam_core as gc
 from tests.support.app_server import NO_NETWORKS, ROOT, running_app
@@ -158,7 +160,9 @@ def test_the_command_explains_a_photo_and_a_folder_and_starts_the_page(
     shutil.copy(cat_path, elsewhere / "photos")
     one = "--models efficientnet_lite0"
     photo = f"photos/{cat_path.name} {one} --out one"
-    folder = f"batch photos {one} --out many"
+    save_file(timm.create_model("test_resnet").state_dict(), elsewhere / "own.safetensors")
+    own = "--network Own=test_resnet,weights=own.safetensors"  # needs no compiler either
+    folder = f"batch photos {one} {own} --out many"
     lines = ("--help", "app --help", photo, folder, "app")
     command = (str(commands / "python"), "-c", IN_ONE_PROCESS, *lines)
     with running_app(tmp_path, command=command, cwd=str(elsewhere)) as url:

@@ -13,6 +13,7 @@ from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.recipes import ArchitectureRecipe
 from gradcam_core.models.downloads.weights import Source
 from gradcam_core.models.registry import ModelInfo, Recipe
+from gradcam_core.upstream import without_compiler
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,7 +89,8 @@ def _layers_of(
         )
         batch = torch.zeros(1, *input_size, device=next(module.parameters()).device)
         try:
-            stages = [stage.layer for stage in layers(module, batch)]
+            with without_compiler():
+                stages = [stage.layer for stage in layers(module, batch)]
         except NeedsValuesError:
             continue
         except CamError as error:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from gradcam_core.upstream import without_compiler
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,7 +62,7 @@ class WithoutRandomValues(TorchFunctionMode):
 def without_values(build: Callable[[], nn.Module]) -> nn.Module:
     """The network that `build` makes, in eval mode, on the meta device."""
     try:
-        with torch.device("meta"), WithoutFilling():
+        with without_compiler(), torch.device("meta"), WithoutFilling():
             return build().eval()
     except NotImplementedError:  # torchvision's RegNets compute their widths with tensors
         return build().eval().to("meta")
@@ -71,7 +73,7 @@ def meta_pass(input_size: tuple[int, int, int]) -> Callable[[nn.Module], Any]:
     (channels, height, width) of the single image."""
 
     def run(module: nn.Module) -> Any:
-        with _WithoutNorms():
+        with without_compiler(), _WithoutNorms():
             return module(torch.empty(1, *input_size, device="meta"))
 
     return run
