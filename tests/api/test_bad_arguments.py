@@ -40,25 +40,40 @@ JUNK: dict[str, Any] = {
     "minus one": -1,
     "one and a half": 1.5,
     "1000": 1000,
-    "2 to the 63rd": 2**63,
-    "a number of 400 digits": Raw("9" * 400),
-    "a number beyond all floats": Raw("1e400"),
     "NaN": Raw("NaN"),
-    "minus infinity": Raw("-Infinity"),
-    "'NaN'": "NaN",
     "no text": "",
-    "a long text": "x" * 100_000,
     "NUL": "cat\0",
-    "markup": "<img src=x onerror=alert(1)>",
-    "a way out": "../../../etc/passwd",
     "no list": [],
     "a list in a list": [["xception"]],
     "a list of nothing": [None],
-    "a list of a thousand": ["xception"] * 1000,
     "an object": {"a": 1},
+}
+"""For every argument."""
+
+MORE_JUNK: dict[str, Any] = JUNK | {
+    "2 to the 63rd": 2**63,
+    "a number of 400 digits": Raw("9" * 400),
+    "a number beyond all floats": Raw("1e400"),
+    "minus infinity": Raw("-Infinity"),
+    "'NaN'": "NaN",
+    "a long text": "x" * 100_000,
+    "markup": "<img src=x onerror=alert(1)>",
+    "a way out": "../../../etc/passwd",
+    "a list of a thousand": ["xception"] * 1000,
     "an object of Python": {"__class__": "os.system", "__proto__": {"x": 1}},
     "a list 200 deep": Raw("[" * 200 + "]" * 200),
 }
+"""For arguments that are read in a way of their own, rather than compared with a few choices."""
+
+READ = {
+    *("search", "limit", "image", "models", "target", "layer", "window", "cover"),
+    *("example", "upload", "address", "covers"),  # of the page
+}
+
+
+def junk_for(argument: str) -> dict[str, Any]:
+    return MORE_JUNK if argument in READ else JUNK
+
 
 HALF_A_CHARACTER = Raw('"\\ud800"')
 
@@ -189,7 +204,7 @@ def test_every_argument_there_is_gets_junk(usual: dict[str, dict[str, Any]]):
 def test_junk_for_an_argument_gets_a_sentence(
     url: str, usual, schemas, log: None, endpoint: str, argument: str
 ):
-    for name, value in JUNK.items():
+    for name, value in junk_for(argument).items():
         if (argument, value) == ("trust", True):
             continue  # no junk, and seconds of checks
         values = list((usual[endpoint] | {argument: value}).values())
@@ -206,7 +221,10 @@ def test_junk_for_an_argument_gets_a_sentence(
 def test_a_file_that_was_not_uploaded_gets_a_sentence_whichever_argument_it_is_given_for(
     url: str, usual, log: None, endpoint: str, argument: str
 ):
-    for path in ("/etc/passwd", "no/such.png", "../../../etc/passwd", "cat\0.png", "x" * 5000):
+    paths = ["/etc/passwd"]
+    if argument == "image":
+        paths += ["no/such.png", "../../../etc/passwd", "cat\0.png", "x" * 5000]
+    for path in paths:
         value = {"path": path, **DECLARED}
         answer = call(url, endpoint, list((usual[endpoint] | {argument: value}).values()))
         if (endpoint, argument) != ("classes", "search"):
@@ -217,7 +235,9 @@ def test_a_file_that_was_not_uploaded_gets_a_sentence_whichever_argument_it_is_g
             assert said(answer) == GONE
 
 
-@pytest.mark.parametrize(("endpoint", "argument"), ARGUMENTS)
+@pytest.mark.parametrize(
+    ("endpoint", "argument"), [one for one in ARGUMENTS if one[1] in READ | {"view"}]
+)
 def test_half_a_character_gets_a_sentence(url: str, usual, log: None, endpoint: str, argument: str):
     answer = call(url, endpoint, list((usual[endpoint] | {argument: HALF_A_CHARACTER}).values()))
     if (endpoint, argument) != ("classes", "search"):  # it is in no name
@@ -236,7 +256,7 @@ def test_more_arguments_than_there_are_change_nothing(url: str, usual, log: None
     for endpoint in ENDPOINTS:
         values = list(usual[endpoint].values())
         expected = call(url, endpoint, values).json()["data"]
-        for more in ([1], [None] * 100, [JUNK["a list 200 deep"]], ["x" * 100_000]):
+        for more in ([1], [None] * 100, [MORE_JUNK["a list 200 deep"]], ["x" * 100_000]):
             answer = call(url, endpoint, values + more)
             assert answer.status_code == 200
             assert answer.json()["data"] == expected
@@ -278,7 +298,7 @@ NOT_A_CALL: dict[str, str | bytes] = {
 }
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("endpoint", ["classes", "explain"])
 @pytest.mark.parametrize("name", NOT_A_CALL)
 def test_what_is_no_call_gets_a_sentence(url: str, log: None, endpoint: str, name: str):
     answer = sent(url, endpoint, NOT_A_CALL[name])
@@ -350,19 +370,18 @@ def assert_is_answered(answer: requests.Response) -> None:
         sentence_of(answer)
 
 
-@pytest.mark.parametrize("way", ["explain-stream", "download"])
 @pytest.mark.parametrize("field", [*ASKED, "upload", "address"])
-def test_junk_in_what_the_page_asks_gets_a_sentence(url: str, log: None, way: str, field: str):
-    fields = ASKED | (FILE if way == "download" else {}) | {field: None}
+def test_junk_in_what_the_page_asks_gets_a_sentence(url: str, log: None, field: str):
+    fields = ASKED | {field: None}
     if field in ("upload", "address"):
         del fields["example"]
-    for value in JUNK.values():
-        assert_is_answered(asked(url, way, bodies(fields, field, value)))
+    for value in junk_for(field).values():
+        assert_is_answered(asked(url, "explain-stream", bodies(fields, field, value)))
 
 
 @pytest.mark.parametrize("field", CELL)
 def test_junk_in_a_map_that_is_asked_for_gets_a_sentence(url: str, log: None, field: str):
-    for value in JUNK.values():
+    for value in junk_for(field).values():
         if (field, value) == ("trust", True):
             continue  # no junk, and seconds of checks
         cell = Raw(bodies(CELL, field, value).decode("utf-8", "surrogatepass"))
@@ -372,7 +391,7 @@ def test_junk_in_a_map_that_is_asked_for_gets_a_sentence(url: str, log: None, fi
 
 @pytest.mark.parametrize("field", FILE)
 def test_junk_for_a_file_that_is_asked_for_gets_a_sentence(url: str, log: None, field: str):
-    for value in JUNK.values():
+    for value in MORE_JUNK.values():
         assert_is_answered(asked(url, "download", bodies(ASKED | FILE, field, value)))
 
 
@@ -397,12 +416,9 @@ def test_mcp_answers_junk_in_sentences(url: str, log: None, cat_path: Path):
     picture = f"data:image/png;base64,{base64.b64encode(cat_path.read_bytes()).decode()}"
     fine: dict[str, Any] = {"image": picture, "models": [MODEL], "outputs": []}
     # Those that JSON has and Python can write.
-    junk = {name: value for name, value in JUNK.items() if not isinstance(value, Raw)}
-    del junk["a long text"], junk["a list of a thousand"]  # the MCP package repeats them
+    junk = [value for value in JUNK.values() if not isinstance(value, Raw)]
     calls = [
-        fine | {argument: value}
-        for argument in ("models", "target", "contrast", "detail", "layer", "view", "rivals")
-        for value in junk.values()
+        fine | {argument: value} for argument in ("models", "target", "layer") for value in junk
     ]
     calls += [fine | {"no_such_argument": value} for value in (1, None, {"a": [1]})]
     calls += [fine | {"image": value} for value in NO_IMAGES]

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -522,15 +523,15 @@ def test_the_examples_of_use_via_api_work_as_pasted(url: str, client: Client, tm
         [*command, *programs], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert ran.stdout.count("ran ") == len(ENDPOINTS)
-    for endpoint in endpoints.values():
+    shells = cycle(filter(shutil.which, ("sh", "bash")))
+    for endpoint, shell in zip(endpoints.values(), shells, strict=False):
         snippets = endpoint["code_snippets"]
-        for shell in filter(shutil.which, ("sh", "bash")):
-            command = [shell, "-c", snippets["bash"]]
-            told = subprocess.run(
-                command, cwd=tmp_path, capture_output=True, text=True, check=True
-            ).stdout
-            assert "event: complete" in told, told
-            assert json.loads(told.split("data: ")[-1].splitlines()[0])
+        command = [shell, "-c", snippets["bash"]]
+        told = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        assert "event: complete" in told, told
+        assert json.loads(told.split("data: ")[-1].splitlines()[0])
         for text in (snippets["javascript"], snippets["cli"]):
             assert not re.search(r'None|True|False|"\.\.\."|rivals|against|depth', text)
         script = tmp_path / "script.mjs"

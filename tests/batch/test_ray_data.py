@@ -25,7 +25,7 @@ import gradcam_core as gc
 from gradcam_core.batch.engines import ray_data as batch_ray
 from gradcam_core.batch.engines.local import explain_locally
 from gradcam_core.batch.engines.ray_data import explain_on_ray
-from gradcam_core.batch.listing.source import PictureSource
+from gradcam_core.batch.listing.source import Pictures, PictureSource
 from gradcam_core.batch.pictures import find_pictures
 from gradcam_core.batch.rows import PictureResult
 from gradcam_core.batch.run import run
@@ -49,7 +49,7 @@ MEMORY = 10**8  # of a node's object store, bytes
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real photographs, and two files that are none."""
     folder = tmp_path_factory.mktemp("photos")
-    for photo in sorted(EXAMPLES.glob("*.jpg")):
+    for photo in sorted(EXAMPLES.glob("*.jpg"))[:5]:
         shutil.copy(photo, folder)
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "cut.jpg").write_bytes((folder / "1_cat.jpg").read_bytes()[:2000])
@@ -137,19 +137,40 @@ def test_a_node_dies_and_every_row_is_there_once_and_equal_to_the_local_runs(
     for row in by_ray.values():
         if row["error"] is None:
             assert (tmp_path / "ray" / row["overlay"]).is_file()
+    assert_a_node_that_cannot_work_is_told_with_its_reason(pictures, models, monkeypatch)
 
 
-def test_a_node_that_cannot_work_is_told_in_one_line_with_its_reason(
+def assert_a_node_that_cannot_work_is_told_with_its_reason(
+    pictures: Pictures, models: list[gc.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the cluster that is there already: starting Ray takes long."""
+    monkeypatch.setattr(batch_ray, "Explainer", BrokenExplainer)
+    monkeypatch.setattr(batch_ray, "MAX_TRIES", 1)
+    message = rf"and {pictures.count - 1} others \(RuntimeError: no weights on this node\): see its"
+    with pytest.raises(BatchError, match=message):
+        list(explain_on_ray(pictures.walk(), models, SETTINGS))
+
+
+def test_a_command_starts_ray_and_ends_it_also_after_an_error_which_is_one_line(
     tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(batch_ray, "Explainer", BrokenExplainer)
+    cores: list[float] = []
+
+    def explain_round(*_: Any) -> Iterator[PictureResult]:
+        cores.append(ray.cluster_resources()["CPU"])
+        yield from ()
+        raise RayError("a node\nhas died")
+
+    monkeypatch.setattr(batch_ray, "explain_round", explain_round)
     monkeypatch.setattr(batch_ray, "MAX_TRIES", 1)
     arguments = ["batch", str(folder), "--models", "efficientnet_lite0", "--engine", "ray"]
     with pytest.raises(SystemExit, match=r"^2$"):
         main([*arguments, "--out", str(tmp_path), "--no-report"])
     error = capfd.readouterr().err
     others = len(list(folder.glob("*.jpg"))) - 1
-    assert f"and {others} others (RuntimeError: no weights on this node): see its logs" in error
+    assert f"and {others} others (has died): see its logs" in error
+    (at_once,) = cores
+    assert at_once >= 1
     assert "Traceback" not in error
     assert list(tmp_path.glob("data/*.parquet")) == []
     assert not ray.is_initialized()  # what the command has started

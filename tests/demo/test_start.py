@@ -21,7 +21,7 @@ from playwright.sync_api import Page, expect
 from demo.compute.photo import GONE
 from demo.middleware.shutdown import STOPPING
 from tests.support.api import posted
-from tests.support.app_server import ROOT, Started, started_app
+from tests.support.app_server import NO_NETWORKS, ROOT, Started, started_app
 from tests.support.browser import choose_class, drop, examples, wait_for_results
 from tests.support.photos import EXAMPLES
 from tests.support.stream import CAT, asked, explain_stream, map_requests, results, sentence_of
@@ -52,14 +52,14 @@ def first(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) ->
 def test_a_visitor_who_comes_before_the_networks_are_loaded_finds_all_classes(
     first: Started, tab: Page, coffee_path: Path
 ):
-    tab.goto(first.url)
+    tab.goto(f"{first.url}?models=resnet50")
     selector = tab.get_by_label("Class to explain")
     selector.click()
     selector.press("Control+a")
     selector.press_sequentially("tabby")
     expect(tab.get_by_role("option", name="tabby, tabby cat", exact=True)).to_be_visible()
     drop(tab, coffee_path)
-    wait_for_results(tab)
+    wait_for_results(tab, 1)
 
 
 def test_the_address_asked_for_is_the_one_that_is_printed(first: Started, settings: dict[str, str]):
@@ -90,7 +90,8 @@ def second(first: Started, settings: dict[str, str]) -> Iterator[Started]:
     first.process.send_signal(signal.SIGINT)
     assert first.process.wait(30) == 128 + signal.SIGINT
     assert "Traceback" not in first.log.read_text()
-    with started_app(first.log.parent, host="127.0.0.2", **settings) as started:
+    command = (sys.executable, "-c", f"{NO_NETWORKS}import app; app.main()")
+    with started_app(first.log.parent, "127.0.0.2", command, **settings) as started:
         yield started
 
 
@@ -98,16 +99,16 @@ def test_an_open_page_goes_on_after_ctrl_c_and_a_restart(
     first: Started, tab: Page, coffee_path: Path, request: pytest.FixtureRequest
 ):
     if not tab.url.startswith(first.url):  # where the first of these tests has not opened it
-        tab.goto(first.url)
+        tab.goto(f"{first.url}?models=resnet50")
         drop(tab, coffee_path)
-    wait_for_results(tab)
+    wait_for_results(tab, 1)
     second = request.getfixturevalue("second")
     choose_class(tab, "tabby", "tabby, tabby cat")
     explained = tab.locator(".explained", has_text="tabby")
     lost = tab.get_by_text("no longer on the server")
     expect(explained.or_(lost).first).to_be_visible(timeout=60_000)
     examples(tab).first.click()
-    wait_for_results(tab)
+    wait_for_results(tab, 1)
     tab.goto("about:blank")
     assert "Traceback" not in second.log.read_text()
 

@@ -144,9 +144,8 @@ for command in sys.argv[1:]:
 once."""
 
 
-def test_the_command_says_its_version_and_what_is_wrong(commands: Path, tmp_path: Path):
+def test_the_command_says_what_is_wrong(commands: Path, tmp_path: Path):
     command = commands / "gradcam"
-    assert run(tmp_path, command, "--version") == f"gradcam {gc.__version__}\n"
     wrong = subprocess.run([command, "none.jpg"], cwd=tmp_path, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert re.fullmatch(r"gradcam: .*none\.jpg.*\n", wrong.stderr)
@@ -163,7 +162,7 @@ def test_the_command_explains_a_photo_and_a_folder_and_starts_the_page(
     save_file(timm.create_model("test_resnet").state_dict(), elsewhere / "own.safetensors")
     own = "--network Own=test_resnet,weights=own.safetensors"  # needs no compiler either
     folder = f"batch photos {one} {own} --out many"
-    lines = ("--help", "app --help", photo, folder, "app")
+    lines = ("--version", "--help", "app --help", photo, folder, "app")
     command = (str(commands / "python"), "-c", IN_ONE_PROCESS, *lines)
     with running_app(tmp_path, command=command, cwd=str(elsewhere)) as url:
         example = requests.get(f"{url}examples/1_cat.jpg", timeout=30)
@@ -173,7 +172,8 @@ def test_the_command_explains_a_photo_and_a_folder_and_starts_the_page(
         answers = explain_stream(url, {"example": "1_cat", "maps": [cell]})
         assert any("result" in answer for answer in answers)
     told = (tmp_path / "app.log").read_text(encoding="utf-8")
-    help_of, help_of_app, explained, _, page = re.split(r"status (?:0|None)\n", told)
+    version, help_of, help_of_app, explained, _, page = re.split(r"status (?:0|None)\n", told)
+    assert version == f"gradcam {gc.__version__}\n"
     assert help_of.startswith("usage: gradcam ")
     assert "gradcam batch --help" in help_of
     assert "gradcam app" in help_of
