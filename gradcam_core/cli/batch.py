@@ -222,12 +222,12 @@ def _engine(options: argparse.Namespace, is_stopped: Callable[[], bool]) -> Engi
 
 def _summary(out: Path, done: int, networks: int, tally: _Tally) -> str:
     each = counted(tally.new, "picture")
-    each += f" ({tally.before} were done before)" if tally.before else ""
+    each += f" ({tally.before} done before)" if tally.before else ""
     several = f"{networks} networks" if networks > 1 else "one network"
     speed = f", {tally.new / tally.seconds:.1f} a second" if tally.new else ""
     text = f"{each}, {several}{speed}: {counted(done * networks, 'row')} in {out / 'data'}"
     if tally.failures:
-        text += f"; {tally.failures} with an error; see their rows"
+        text += f"; {tally.failures} with an error; see the rows"
     return text
 
 

@@ -113,6 +113,15 @@ class ExplanationText:
         return f"rather than {self._contrast_named()}"
 
     @property
+    def _rather_than_others(self) -> str:
+        """The words " rather than lynx" or " rather than others"; empty without a contrast. Where
+        nothing speaks for a class rather than others, something may speak for the class."""
+        if not self.contrast:
+            return ""
+        other = self.contrast[0].in_sentence if len(self.contrast) == 1 else "others"
+        return f" rather than {other}"
+
+    @property
     def unusual(self) -> str:
         """Settings that labels must name, because they differ from Grad-CAM as published: how much
         of the photo is covered, method, detail, smoothing and layer. Empty if none differ."""
@@ -176,7 +185,7 @@ class ExplanationText:
             sure = f"{name} is {share}{before}."
         ends = "none to the most"
         if method.knows_class:
-            ends = "nothing for the class to the most evidence"
+            ends = f"nothing for the class{self._rather_than_others} to the most evidence"
             if self.unit is not None:
                 ends = "what does not raise the value to what raises it most"
         scale = f"The heat goes from {ends} in this map"
@@ -246,7 +255,7 @@ class ExplanationText:
     def is_only_against(self) -> bool:
         """Whether there is no evidence for the class, but a signed map shows evidence against
         it."""
-        is_nothing = self.degenerate in (NOTHING, NOTHING_RAISES)
+        is_nothing = self.degenerate.startswith((NOTHING.removesuffix("."), NOTHING_RAISES))
         return is_nothing and self.signed_map is not None and bool(self.signed_map.min() < 0)
 
     @cached_property
@@ -260,7 +269,9 @@ class ExplanationText:
         if self.geometry.peak(self.feature_map) <= 0:
             if not method_named(self.method).knows_class:
                 return NOTHING_HOT
-            return NOTHING if self.unit is None else NOTHING_RAISES
+            if self.unit is not None:
+                return NOTHING_RAISES
+            return f"{NOTHING.removesuffix('.')}{self._rather_than_others}."
         if self.feature_map.size == 1:
             return ONE_CELL
         if np.ptp(self.feature_map) <= _EVEN * self.feature_map.max():

@@ -128,6 +128,8 @@ def _plan(
     has_values = any(e.unit is not None for e in explanations)
     is_of_class = not has_values and all(method_named(e.method).knows_class for e in explanations)
     lowest, highest = (NOTHING, MOST) if is_of_class else (LEAST_HEAT, MOST_HEAT)
+    if is_of_class and all(e.contrast for e in explanations):
+        lowest += " rather than others"
     if explanations[0].signed_map is not None:
         lowest, highest = (LOWERS, RAISES) if has_values else (MOST_AGAINST, MOST_FOR)
         if all(e.contrast for e in explanations):

@@ -148,15 +148,15 @@ def test_the_first_sentence_says_what_became_of_the_class(without: gc.Explanatio
     assert without.uncovered is not None
     named[1] = replace(named[1], target=without.uncovered.target)  # as probable as before
     assert summary(named)[0] == (
-        f"Without the covered place, espresso goes from {before} to {after} for Ada, stays at "
-        f"{before} for Ben and goes from {before} to {after} for Cyd."
+        f"Without the covered place, espresso goes from {before} to {after} for Ada and Cyd and "
+        f"stays at {before} for Ben."
     )
     tiny = replace(without.target, probability=1e-5)
     named = [
         replace(e, target=tiny, uncovered=replace(without.uncovered, target=tiny)) for e in named
     ]
     assert summary(named[:2])[0] == (  # it may have changed
-        "Without the covered place, espresso stays below 0.1 % for Ada and below 0.1 % for Ben."
+        "Without the covered place, espresso stays below 0.1 % for Ada and Ben."
     )
 
 

@@ -373,7 +373,7 @@ def test_a_batch_that_is_killed_and_then_stopped_goes_on_until_every_row_is_ther
     assert main(arguments) == 0
     output, error = capsys.readouterr()
     assert re.search(rf"pictures: .* \d+/{count} \[", error)
-    assert output.startswith(f"{count - kept} pictures ({kept} were done before), one network")
+    assert output.startswith(f"{count - kept} pictures ({kept} done before), one network")
     assert "1 with an error" in output
     rows = rows_of(out)
     assert keys(rows) == sorted(path.name for path in photos.iterdir())
@@ -391,7 +391,7 @@ def test_a_second_run_does_nothing_twice_and_a_new_picture_is_taken_along(
     out = folder / "results"  # which are not taken for pictures
     first = batch(folder, out, *network)
     assert batch(folder, out, *network) == first
-    assert "0 pictures (4 were done before)" in capsys.readouterr().out
+    assert "0 pictures (4 done before)" in capsys.readouterr().out
     shutil.copy(EXAMPLES / "2_coffee.jpg", folder)
     assert len(batch(folder, out, *network)) == len(first) + 1
     assert len(list((out / "data").iterdir())) == 2
@@ -407,7 +407,7 @@ def test_what_is_left_out_or_fails_is_named_in_the_summary(
     batch(folder, out, *network)
     summary = capsys.readouterr().out
     lines = (
-        "1 with an error; see their rows\n  holiday/cut.jpg: The picture is incomplete",
+        "1 with an error; see the rows\n  holiday/cut.jpg: The picture is incomplete",
         f"left out, listed in {out / 'skipped.parquet'}:\n",
         "  1 × not a picture by its name: notes.txt\n",
         "  1 × a link in a circle: again\n",

@@ -80,7 +80,7 @@ def test_a_picture_outside_the_folders_has_no_label_but_a_folder_that_is_no_clas
     classes, notes = found(photos, "folder")
     assert classes["4.jpg"] is None
     assert classes["espresso/3.jpg"] == (967,)
-    assert notes == ["1 of 5 pictures have no label from its folder's name."]
+    assert notes == ["1 of 5 pictures has no label from its folder's name."]
     (photos / "tabby").rename(photos / "cats")
     refused(photos, "folder", "2 pictures", "no class of Xception", "'cats'", "tabby (281)")
     shutil.rmtree(photos / "cats")
@@ -242,7 +242,7 @@ def test_rows_say_whether_the_network_is_right(tmp_path: Path, capsys: pytest.Ca
     assert main([*given, "--labels", str(labels)]) == 0
     printed = capsys.readouterr()
     assert "EfficientNet-Lite0 50.0 % (1 of 2)" in printed.out
-    assert "1 of 4 pictures have no label in labels.csv." in printed.err
+    assert "1 of 4 pictures has no label in labels.csv." in printed.err
     rows = {path: row for (path, _), row in rows_of(out).items()}
     cat = rows["1_cat.jpg"]
     held = gc.examine(photos / "1_cat.jpg", LITE)

@@ -391,7 +391,7 @@ def test_a_terminal_that_lacks_characters_loses_no_result(tmp_path: Path):
     assert "EfficientNet-Lite0" in (tmp_path / "one" / "captions.txt").read_text(encoding="utf-8")
     assert "1 picture, one network" in done.stdout
     assert "1 x not a picture by its name" in done.stdout
-    assert "0 pictures (1 were done before)" in done.stdout
+    assert "0 pictures (1 done before)" in done.stdout
     assert (tmp_path / "Ausgäbe" / "report.html").is_file()
 
 

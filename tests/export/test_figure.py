@@ -151,6 +151,7 @@ def test_what_is_said_only_where_it_is_true(cat):
         gc.explain(cat, "efficientnet_lite1", "tabby", "finercam", detail=2),
     ]
     said = texts(figure(cat, competitive)).replace("\n", " ")
+    assert f"{NOTHING} rather than others" in said
     for e in competitive:
         assert f"{e.title}: {e.how}" in said
 

@@ -76,6 +76,7 @@ def test_a_synonym_finds_its_class(wanted: str, index: int):
         ("doog", ["The kind nearest in spelling is dog: Chihuahua (151)"]),
         ("snow", ["Related classes: snowplow (803), ski (795), alp (970)."]),
         ("lake", ["The nearest names: lakeside (975)"]),
+        ("casa", ["The nearest in spelling: barrel (427, also “cask”)."]),
         ("tabbi", ["tabby (281)"]),
         (1000, ["0 to 999"]),
         ("-1", ["0 to 999"]),

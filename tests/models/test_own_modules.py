@@ -329,7 +329,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
         "architecture= cannot be combined with",
     ),
     "weights, too": (small, {"weights": "a.pth"}, "weights= cannot be combined with"),
-    "labels": (small, {"labels": ["a"]}, "1 labels are given for 3 classes"),
+    "labels": (small, {"labels": ["a"]}, "1 label is given for 3 classes"),
     "classes": (small, {"classes": 4}, "classes is 4, but the module gives 3"),
     "layer": (small, {"layer": "nix"}, "no layer 'nix'"),
     "no map": (without_places, {"size": 32}, "cannot be explained"),

@@ -121,7 +121,7 @@ def test_where_there_is_no_place_for_values_it_is_said(
     [
         ({"unit": "years"}, "add regression = true"),
         ({"regression": True, "sigmoid": True}, "leave out sigmoid"),
-        ({"regression": True, "labels": ["a", "b"]}, "2 labels are given for 1 values"),
+        ({"regression": True, "labels": ["a", "b"]}, "2 labels are given for 1 value"),
         ({"regression": True, "weights": None}, "published weights predict classes"),
     ],
 )

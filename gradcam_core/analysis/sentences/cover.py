@@ -12,7 +12,7 @@ from gradcam_core.wording import listed
 
 def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
     """Sentences on the probabilities of the classes explained, with and without the places."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
     for one in networks:
         before = one.e.uncovered
         if before is None or not (before.has_scores and one.e.has_scores):
@@ -25,8 +25,10 @@ def covered_sentences(networks: Sequence[NamedNetwork]) -> Iterator[str]:
         place = "the covered places" if len(one.e.covers) > 1 else "the covered place"
         if before.target.probability == one.e.target.probability and not _sees_any(one.e):
             place += ", of which nothing was seen"
-        groups.setdefault((one.e.target.in_sentence, place), []).append(f"{change} for {one.name}")
-    for (name, place), changes in groups.items():
+        changed = groups.setdefault((one.e.target.in_sentence, place), {})
+        changed.setdefault(change, []).append(one.name)
+    for (name, place), changed in groups.items():
+        changes = [f"{change} for {listed(names)}" for change, names in changed.items()]
         clauses = changes[:1]
         for last, change in itertools.pairwise(changes):
             verb, _, rest = change.partition(" ")

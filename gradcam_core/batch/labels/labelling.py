@@ -104,7 +104,8 @@ def with_labels(
         raise GroundTruthError(f"no picture has a label {source_of.where}{hint}")
     counts = Counter({label: n for label, n in (sure + perhaps).items() if label in classes})
     if without := count - counts.total():
-        notes.append(f"{without} of {count} pictures have no label {source_of.where}.")
+        have = "has" if without == 1 else "have"
+        notes.append(f"{without} of {count} pictures {have} no label {source_of.where}.")
     if label := next(filter(_is_with_point, classes), None):
         notes.append(
             f"Labels such as {label}, as numeric tables contain them, are read as indices: "

@@ -82,8 +82,9 @@ class Labels(Sequence[Label]):
         if label := self.known(name):
             return label
         text = str(name).strip()
-        near = self.nearest(text)
-        hint = f"{near.sentence}: {self._offer(near.indices)}." if near else self.kinds_sentence
+        hint = self.kinds_sentence
+        if near := self.nearest(text):
+            hint = f"{near.sentence}: {self._offer(near.indices, near.names)}."
         raise LabelError(f"There is no class {text!r} among the {len(self)}. {hint}")
 
     def known(self, name: int | str) -> Label | None:
@@ -161,8 +162,14 @@ class Labels(Sequence[Label]):
             (squeezed(name), index) for name in self._synonyms for index in self._synonyms[name]
         )
 
-    def _offer(self, indices: Sequence[int]) -> str:
-        named = [f"{self[index].name} ({index})" for index in indices[:OFFERED]]
+    def _offer(self, indices: Sequence[int], names: Sequence[str] = ()) -> str:
+        """Classes as a list: "barrel (427, also “cask”)" if only that synonym is among names."""
+        named = []
+        for label in map(self.__getitem__, indices[:OFFERED]):
+            known = (label.name, *label.synonyms)
+            near = next((one for one in known if one.casefold() in names), label.name)
+            also = "" if near in label.name else f", also “{near}”"
+            named.append(f"{label.name} ({label.index}{also})")
         more = len(indices) - len(named)
         return ", ".join(named) + (f" and {more} more" if more else "")
 

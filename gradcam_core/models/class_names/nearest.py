@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -33,11 +33,13 @@ ALIKE = 0.75
 @dataclass(frozen=True)
 class Nearest:
     """Classes to offer for a word that is no class, the nearest first. how: "kind" if the word is
-    their kind; "meaning", "related" or "name" if they are near in these. sentence: says so."""
+    their kind; "meaning", "related" or "name" if they are near in these. sentence: says so. names:
+    for "name", the names and synonyms that are near, in lower case."""
 
     how: Literal["kind", "meaning", "related", "name"]
     sentence: str
     indices: tuple[int, ...]
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class NearestNames:
         if meaning := self._in_meaning(word) or self._in_meaning(word.replace(" ", "-")):
             return meaning
         if near := self._containing(word):
-            return Nearest("name", "The nearest names", tuple(near))
+            return Nearest("name", "The nearest names", self._classes(near), near)
         if " " in word and (meaning := self._in_meaning(word.split()[-1])):
             return meaning  # "a flying cow" is a cow
         if self.is_imagenet and is_noun(word):
@@ -73,8 +75,7 @@ class NearestNames:
                 return Nearest("name", kind, found.indices)
             return Nearest("name", f"Did you mean “{meant}”? {found.sentence}", found.indices)
         if spelt:
-            indices = dict.fromkeys(index for name in spelt for index in self.synonyms[name])
-            return Nearest("name", "The nearest in spelling", tuple(indices)[:OFFERED])
+            return Nearest("name", "The nearest in spelling", self._classes(spelt), spelt)
         return None
 
     def _in_meaning(self, word: str) -> Nearest | None:
@@ -104,9 +105,14 @@ class NearestNames:
                 found.setdefault(as_heard(one), []).append(name)
         return found
 
-    def _containing(self, word: str) -> list[int]:
-        """Indices of classes with a synonym that contains this word, then of those with a word that
-        begins or ends like it; at most `OFFERED`."""
+    def _classes(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The indices of the classes with these names, in their order; at most `OFFERED`."""
+        found = dict.fromkeys(index for name in names for index in self.synonyms[name])
+        return tuple(found)[:OFFERED]
+
+    def _containing(self, word: str) -> list[str]:
+        """Synonyms that contain this word, then those with a word that begins or ends like it, in
+        lower case; of each, the shortest first."""
         names = self.synonyms
         words = singulars(word)
         whole = {name: plain(name).replace("-", " ").split() for name in names}
@@ -118,8 +124,7 @@ class NearestNames:
             if len(word) >= _LETTERS
             and any(one.startswith(word) or one.endswith(word) for one in whole[name])
         ]
-        found = (*sorted(having, key=len), *sorted(parts, key=len))
-        return list(dict.fromkeys(index for name in found for index in names[name]))[:OFFERED]
+        return [*sorted(having, key=len), *sorted(parts, key=len)]
 
     def _spelt_like(self, word: str) -> list[str]:
         """Synonyms spelt like the word, in lower case, the nearest first."""

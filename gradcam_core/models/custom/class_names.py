@@ -16,6 +16,7 @@ from gradcam_core.models.class_names.labels import Labels, imagenet_labels, labe
 from gradcam_core.models.custom.description import Description
 from gradcam_core.models.custom.files.label_files import NAMES_KEYS, names_in, read_label_names
 from gradcam_core.upstream import import_timm
+from gradcam_core.wording import counted
 
 if TYPE_CHECKING:
     from gradcam_core.models.custom.files.checkpoint import Checkpoint
@@ -38,7 +39,7 @@ def labels_for(described: Description, outputs: int, names: Sequence[str] | None
         usual = ["value"] if outputs == 1 else [f"value {n}" for n in range(outputs)]
         given = usual if given is None else given
         if len(given) != outputs:
-            raise LabelError(f"{len(given)} labels are given for {outputs} values")
+            raise LabelError(f"{_given(given)} for {counted(outputs, 'value')}")
         return labels_of(given, title, "value")
     if given is None:
         given = _imagenet_names(outputs) or [f"class {n}" for n in range(outputs)]
@@ -49,8 +50,12 @@ def labels_for(described: Description, outputs: int, names: Sequence[str] | None
         given = [f"not {yes}", yes]
     classes = max(outputs, 2)
     if len(given) != classes:
-        raise LabelError(f"{len(given)} labels are given for {classes} classes")
+        raise LabelError(f"{_given(given)} for {classes} classes")
     return labels_of(given, title)
+
+
+def _given(labels: Sequence[str]) -> str:
+    return f"{counted(len(labels), 'label')} {'is' if len(labels) == 1 else 'are'} given"
 
 
 def _imagenet_names(count: int) -> list[str] | None:
