@@ -342,6 +342,14 @@ def test_all_methods_are_shown_for_one_network_and_one_can_be_chosen_for_all(
     expect(page.locator(".panel .how", has_text=how)).to_have_count(2)
     page.get_by_role("button", name="Methods", exact=True).click()
     expect(section).to_be_hidden()
+    # On the page the line below says so; in a presentation, the label does.
+    labels = page.locator(".explained .unusual")
+    expect(labels.first).to_be_hidden()
+    page.keyboard.press("p")
+    expect(labels).to_have_text(["LayerCAM, detail 2 ×"] * 2)
+    for label in labels.all():
+        expect(label).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
 
 
 def test_the_other_methods_are_behind_a_button(one_panel: Page, networks):

@@ -16,7 +16,6 @@ from gradcam_core.cam.methods.registry import METHODS
 from tests.support.browser import (
     OWN_TOP,
     WIDE,
-    Visits,
     assert_shows,
     box_of,
     choose_class,
@@ -214,6 +213,8 @@ def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the
     expect(how).to_have_text(re.compile("^LayerCAM, rather than .+ and .+, detail 2 × · "))
     choose_method(page, "Eigen-CAM")
     expect(how).to_have_text(re.compile("Eigen-CAM, which ignores the class"))
+    expect(page.locator(".headline h2")).not_to_contain_text("rather than")
+    assert "contrast=auto" in page.url  # for the next method
     heat = panels(page).first.get_by_role("img")
     expect(heat).to_have_accessible_name(re.compile("^Heat of EfficientNet-Lite0 by Eigen-CAM, "))
     page.get_by_label("Contrast: rather than the most probable others").uncheck()
@@ -231,8 +232,10 @@ def test_every_method_of_the_registry_can_be_chosen_and_a_slow_one_ends_with_the
 # The view
 
 
-def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visits):
-    page = visit("?example=7_wide_strip&models=resnet50")
+def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(one_panel: Page):
+    page = one_panel
+    open_example(page, "7_wide_strip")
+    page.wait_for_function("document.querySelector('img.photo').naturalWidth === 1200")
     wait_for_results(page, 1)
     panel = panels(page).first
     stage = box_of(panel.locator(".photo-layers"))
@@ -244,6 +247,7 @@ def test_the_whole_view_lifts_the_dimming_and_finds_what_was_outside(visit: Visi
     assert after["width"] == pytest.approx(stage["width"], abs=1)
     rows = panel.get_by_role("listitem").all_inner_texts()
     assert {"tiger cat", "espresso"} <= {row.split("\n")[0] for row in rows}
+    page.get_by_label("Centre crop").check()
 
 
 def test_an_overlay_fills_the_screen_with_its_labels_or_the_page_where_that_cannot_be(

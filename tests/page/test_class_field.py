@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Error, Locator, Page, Route, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.support.browser import (
     OWN_TOP,
@@ -73,22 +73,6 @@ def test_plurals_and_kinds_are_found_and_a_name_typed_in_full_is_chosen(cat_page
     expect_explained(page, "Egyptian cat")
     field.press("Escape")
     expect(field).to_have_value("Egyptian cat")
-
-
-def test_what_is_typed_before_the_script_has_come_is_searched_for(
-    app: str, tab: Page, visit: Visits
-):
-    page = tab
-    scripts: list[Route] = []
-    page.route("**/app.js*", lambda route: scripts.append(route))
-    page.goto(app)
-    field = typed(page, "tabby")
-    expect(field).to_have_value("tabby")
-    (script,) = scripts
-    script.continue_()
-    expect(options(page).filter(has_text="tabby, tabby cat")).to_be_visible()
-    expect(field).to_have_value("tabby")
-    page.unroute("**/app.js*")
 
 
 _TAKE_OUT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from tests.support.browser import (
     Visits,
     box_of,
     examples,
+    expect_explained,
+    open_example,
     panels,
     plain,
     wait_for_all,
@@ -25,7 +28,6 @@ from tests.support.photos import EXAMPLES
 
 COFFEE = EXAMPLES / "2_coffee.jpg"
 LITE = ("efficientnet_lite2", "efficientnet_lite0", "efficientnet_lite1")
-QUERY = "?example=2_coffee"
 
 
 def covers_in(page: Page) -> tuple[gc.Cover, ...]:
@@ -55,9 +57,9 @@ def changes(page: Page, kind: str = ":not(.elsewhere)") -> list[str]:
     return [plain(text) for text in texts]
 
 
-def expected(covers: tuple[gc.Cover, ...]) -> list[str]:
+def expected(covers: tuple[gc.Cover, ...], networks: Sequence[str] = LITE) -> list[str]:
     found = []
-    for name in LITE:
+    for name in networks:
         effect = gc.cover_effect(gc.explain(COFFEE, name, cover=covers))
         assert effect is not None
         assert effect.before is not None
@@ -66,9 +68,15 @@ def expected(covers: tuple[gc.Cover, ...]) -> list[str]:
     return found
 
 
-def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(visit: Visits):
-    page = visit(QUERY)
+def coffee_on(page: Page) -> None:
+    open_example(page, "2_coffee")
+    expect_explained(page, "espresso")
     wait_for_all(page)
+
+
+def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(cat_page: Page):
+    page = cat_page
+    coffee_on(page)
     page.get_by_role("button", name="Cover", exact=True).click()
     stage = box_of(panels(page).nth(1).locator(".photo-layers"))
     page.mouse.move(stage["x"] + 0.3 * stage["width"], stage["y"] + 0.2 * stage["height"])
@@ -100,19 +108,16 @@ def test_a_drawn_place_and_the_hottest_are_covered_beside_as_large_a_cold_one(vi
     expect(beside).to_be_hidden()  # it was of another cover
     page.get_by_role("button", name="Undo").click()
     assert expect_covers(page, 1) == (drawn,)
-    link = "?" + page.url.split("?")[1]
     examples(page).nth(0).click()
     assert expect_covers(page, 0) == ()
-    visit(link)
-    assert expect_covers(page, 1) == (drawn,)
-    assert changes(page) == expected((drawn,))
+    page.get_by_role("button", name="Leave the cover tool").click()
 
 
 def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(
     visit: Visits, phone: Page
 ):
-    visit(QUERY, tab=phone)
-    wait_for_all(phone)
+    visit.cat(tab=phone)
+    coffee_on(phone)
     phone.get_by_role("button", name="Cover", exact=True).click()
     phone.get_by_role("radio", name="Brush").check(force=True)
     photo = panels(phone).nth(0).locator(".photo-layers")
@@ -137,8 +142,10 @@ def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(
     touch(*((x / 10, 0.5) for x in range(1, 10)))  # past the first map: the page is not left
     phone.wait_for_timeout(500)
     assert expect_covers(phone, 1) == (stroke,)
-    page = visit(QUERY)
-    wait_for_all(page)
+    examples(phone).first.tap()
+    assert expect_covers(phone, 0) == ()
+    page = visit.cat()
+    coffee_on(page)
     for key in ("p", "c", "ArrowRight", "Shift+ArrowUp", "-", "Enter"):
         page.keyboard.press(key)
     (box,) = expect_covers(page, 1)
@@ -155,13 +162,14 @@ def test_a_finger_draws_and_does_not_scroll_and_keys_cover_in_a_presentation(
 
 
 def test_a_link_and_a_person_cover_as_many_places_as_the_engine_allows(visit: Visits):
-    boxes = [f"0,{n / 100},0.01,{n / 100 + 0.01}" for n in range(MOST_COVERS + 1)]
+    boxes = [f"0,{n / 100},0.01,{n / 100 + 0.01}" for n in range(1, MOST_COVERS)]
     stroke = ",".join(["0.5"] * 2 * MOST_POINTS)
-    page = visit(f"{QUERY}&models=resnet50&cover={';'.join(boxes)}")
-    expect(page.locator(".toast")).to_contain_text("things that cannot be shown here: cover")
-    page = visit(f"{QUERY}&models=resnet50&cover={stroke}~{MOST_RADIUS};{';'.join(boxes[2:])}")
+    link = f"?example=2_coffee&models=resnet50&cover={stroke}~{MOST_RADIUS};{';'.join(boxes)}"
+    page = visit(link)
     expect(page.locator(".photo-notices [role=status]")).to_contain_text(f"{MOST_COVERS} places")
     wait_for_results(page, 1)
+    assert len(covers_in(page)) == MOST_COVERS
+    assert changes(page) == expected(covers_in(page), LITE[1:2])
     page.keyboard.press("c")
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_have_text(

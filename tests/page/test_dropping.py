@@ -60,8 +60,8 @@ def give(
     page.evaluate(_GIVE, [event, target, list(files), list(texts)])
 
 
-def test_with_https_nothing_is_said_of_it_nor_of_text_that_is_dropped_into_a_field(visit: Visits):
-    page = visit(RESNET)  # anew: of nothing that was before, anything is said
+def assert_nothing_is_said_of_https_nor_of_text_that_is_dropped_into_a_field(page: Page) -> None:
+    """page: opened anew: of nothing that was before, anything is said."""
     expect(page.get_by_label("Capture from camera")).to_be_visible()
     expect(page.get_by_label("Paste from clipboard")).to_be_visible()
     expect(page.locator(".photo-note")).to_be_hidden()
@@ -125,6 +125,7 @@ def test_what_is_no_picture_is_told(no_photo: Page):
 
 def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
     page = visit(RESNET)  # anew: its sequence has no pictures of others
+    assert_nothing_is_said_of_https_nor_of_text_that_is_dropped_into_a_field(page)
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -21,13 +21,13 @@ from tests.support.browser import (
     PHONE,
     STAND_INS,
     WIDE,
-    Visits,
     assert_shows,
     canvas_pixels,
     examples,
     expect_explained,
     explained,
     levels,
+    open_example,
     panels,
     remove_photo,
     show_colours,
@@ -143,11 +143,13 @@ def test_opacity_display_and_colours_change_without_any_request(cat_page: Page):
 WIDTH = "document.querySelector('canvas.heat').width"
 
 
-def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits, tab: Page):
-    fine = tab.context.new_cdp_session(tab)
+def test_the_heat_is_drawn_again_at_the_size_of_the_screen(cat_page: Page):
+    page = cat_page
+    fine = page.context.new_cdp_session(page)
     screen = {**WIDE, "deviceScaleFactor": 2, "mobile": False}
     fine.send("Emulation.setDeviceMetricsOverride", screen)
-    page = visit("?example=2_coffee")
+    open_example(page, "2_coffee")
+    expect_explained(page, "espresso")
     wait_for_results(page)
     show_grey(page)
     panel = panels(page).first
@@ -179,6 +181,7 @@ def test_the_heat_is_drawn_again_at_the_size_of_the_screen(visit: Visits, tab: P
     assert_shows(page, 0, e)
     fine.send("Emulation.clearDeviceMetricsOverride")
     fine.detach()
+    show_colours(page)
 
 
 # Every frame: what each panel says, which picture it shows, and its heat on a coarse raster.
@@ -329,9 +332,11 @@ PLACES = """() => {
 
 
 def test_nothing_jumps_while_results_arrive_or_the_class_changes(
-    visit: Visits, coffee: Image.Image, tmp_path: Path
+    cat_page: Page, coffee: Image.Image, tmp_path: Path
 ):
-    page = visit.no_photo()
+    page = cat_page
+    remove_photo(page)
+    expect(panels(page)).to_have_count(0)
     # A photo that is new to the server, so that its results take a moment.
     coffee.resize((1500, 1000)).save(tmp_path / "new.png")
     page.evaluate(
@@ -342,7 +347,7 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
                     const now = JSON.stringify(eval(places)());
                     if (window.seen_places.at(-1) !== now) window.seen_places.push(now);
                 }
-                requestAnimationFrame(note);
+                if (!window.has_seen) requestAnimationFrame(note);
             };
             note();
         }""",
@@ -353,7 +358,12 @@ def test_nothing_jumps_while_results_arrive_or_the_class_changes(
     row(page, 1, 2).click()
     expect(page.locator(".explained").first).not_to_contain_text("espresso")
     wait_for_all(page)
-    all_seen = page.evaluate("() => window.seen_places.map((text) => JSON.parse(text))")
+    all_seen = page.evaluate(
+        """() => {
+            window.has_seen = true;
+            return window.seen_places.map((text) => JSON.parse(text));
+        }"""
+    )
     first = all_seen[0]
     moved = [
         (name, first[name], places[name])

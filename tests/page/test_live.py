@@ -17,7 +17,6 @@ from gradcam_core.images.rendering.render import colormap_table
 from tests.support.browser import STAND_INS, Visits, box_of, panels, plain, wait_for_results
 from tests.support.camera import CAMERA_SIDE, GREY
 
-QUERY = "?example=1_cat&view=whole&models=resnet50"
 LITE = STAND_INS["resnet50"]
 
 # The streams that the page gets, so that a test sees whether their camera is on.
@@ -38,14 +37,9 @@ SHOWN = """(panel) => ["canvas.photo", "canvas.heat"].map(
     (name) => panel.querySelector(name).toDataURL("image/png").split(",")[1])"""
 
 
-def opened(visit: Visits, query: str = QUERY, tab: Page | None = None) -> Page:
-    """The live view, with the first frame on the screen."""
-    return lively(visit(query, tab=tab))
-
-
 def lively(page: Page) -> Page:
-    """As `opened`, of a page that is there. Whoever closes the view at the end spares the next
-    test a visit."""
+    """Opens the live view, with the first frame on the screen. Whoever closes it at the end spares
+    the next test a visit."""
     page.evaluate(WATCHED)
     page.get_by_role("button", name="Live", exact=True).click()
     view = live(page)
@@ -74,8 +68,9 @@ def is_left(frame: np.ndarray) -> bool:
     return bool(left > right)
 
 
-def test_each_map_lies_on_its_own_frame(visit: Visits):
-    page = opened(visit)
+def test_each_map_lies_on_its_own_frame(one_panel: Page):
+    one_panel.get_by_label("Whole photo").check()
+    page = lively(one_panel)
     sides = set()
     for _ in range(60):
         frame, heat = shown(page)
@@ -87,13 +82,17 @@ def test_each_map_lies_on_its_own_frame(visit: Visits):
         wanted = alphas[np.round(255 * expected).astype(int)]
         assert np.corrcoef(wanted.ravel(), heat[:, :, 3].ravel())[0, 1] > 0.9
         if len(sides) == 2 and _ > 8:
-            return
+            break
         page.wait_for_timeout(70)
-    pytest.fail("the camera's film stands still")
+    else:
+        pytest.fail("the camera's film stands still")
+    page.keyboard.press("Escape")
+    expect(live(page)).to_be_hidden()
+    page.get_by_label("Centre crop").check()
 
 
 def test_a_class_is_pinned_by_a_click_and_a_frozen_frame_is_explained_for_it(visit: Visits):
-    page = opened(visit, QUERY.replace("resnet50", "resnet50,vgg19"))
+    page = lively(visit("?example=1_cat&view=whole&models=resnet50,vgg19"))
     view = live(page)
     expect(view.locator(".live-panel h2")).to_have_text(
         ["EfficientNet-Lite0", "EfficientNet-Lite1"]
@@ -275,7 +274,7 @@ def test_the_next_frame_is_sent_before_the_answer_to_this_one_and_no_other(one_p
 
 
 def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits, phone: Page):
-    opened(visit, QUERY.replace("resnet50", "xception,resnet50,vgg19"), phone)
+    lively(visit.cat(tab=phone))
     button = phone.get_by_role("button", name="Live", exact=True)
     assert plain(button.inner_text()) == "Live"
     view = live(phone)
@@ -289,3 +288,5 @@ def test_on_a_phone_all_maps_are_on_the_screen_with_their_classes(visit: Visits,
     expect(view.get_by_role("button", name="Freeze")).to_be_in_viewport(ratio=1)
     view.locator(".live-panel .top button").first.tap()
     expect(view.get_by_role("button", name="Unpin")).to_be_in_viewport(ratio=1)
+    phone.keyboard.press("Escape")
+    expect(view).to_be_hidden()

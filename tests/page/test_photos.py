@@ -36,6 +36,7 @@ from tests.support.browser import (
     open_example,
     panels,
     remove_photo,
+    show_colours,
     show_grey,
     wait_for_all,
     wait_for_results,
@@ -183,6 +184,7 @@ def test_another_range_of_brightness_explains_the_photo_anew(cat_page: Page, tmp
     show_grey(cat_page)
     e = gc.explain(path, "efficientnet_lite0", "tabby", window=(1024, 2000))
     assert_shows(cat_page, 1, e)
+    show_colours(cat_page)
     assert "window=1024,2000" in cat_page.url
     bodies: list[dict[str, object]] = []
 
@@ -205,17 +207,25 @@ def test_another_range_of_brightness_explains_the_photo_anew(cat_page: Page, tmp
     assert "window" not in cat_page.url
 
 
-def test_a_photo_that_is_chosen_before_the_page_s_script_has_come_is_explained(
-    tab: Page, app: str, coffee_path: Path
+def test_what_is_chosen_or_typed_before_the_page_s_script_has_come_is_not_lost(
+    tab: Page, app: str, visit: Visits, coffee_path: Path
 ):
     held: list[Route] = []
     tab.route("**/web/app.js", lambda route: held.append(route))
     tab.goto(app + RESNET)
     drop(tab, coffee_path)
     expect(tab.locator("#photo img")).to_be_visible()
-    for route in held:
-        route.continue_()
+    field = tab.get_by_label("Class to explain")
+    field.click()
+    field.press("Control+a")
+    field.press_sequentially("tabby")
+    expect(field).to_have_value("tabby")
+    (script,) = held
+    script.continue_()
     wait_for_results(tab, 1)
+    tabby = tab.get_by_role("option", name="tabby, tabby cat")
+    expect(tabby).to_be_visible()
+    expect(field).to_have_value("tabby")
     tab.unroute("**/web/app.js")
 
 
@@ -324,8 +334,10 @@ def test_the_webcam_and_the_clipboard_give_a_picture(no_photo: Page, coffee_path
     expect_explained(page, "espresso", 1)
 
 
-def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
-    page = visit.no_photo()
+def test_a_visitor_who_waits_reads_the_position_in_the_queue(cat_page: Page):
+    page = cat_page
+    remove_photo(page)
+    expect_no_photo(page)
 
     def answer(line: str) -> None:
         page.unroute("**/explain-stream")
@@ -345,16 +357,20 @@ def test_a_visitor_who_waits_reads_the_position_in_the_queue(visit: Visits):
     examples(page).nth(0).click()
     status = panels(page).locator(".status")
     expect(status).to_have_text(["You are number 12 in the queue …"] * 3)
+    page.unroute("**/explain-stream")
+    page.get_by_role("button", name="Trust", exact=True).click()
+    examples(page).nth(1).click()
+    wait_for_results(page)
 
 
 def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_again(
-    visit: Visits, coffee_path: Path, cat_path: Path
+    visit: Visits, no_photo: Page, coffee_path: Path, cat_path: Path
 ):
-    page = visit.no_photo()
+    page = no_photo
     sent: list[str] = []
     page.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
     drop(page, coffee_path, "mine?.png")
-    wait_for_results(page)
+    wait_for_results(page, 1)
     gone = '{"problem": "The picture is no longer on the server. Choose it again."}\n'
     page.route("**/explain-stream", lambda route: route.abort())
     panels(page).first.get_by_role("button", name="cup").click()
@@ -362,7 +378,7 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
     expect(message).to_contain_text("The server does not answer. Trying again …")
     page.unroute("**/explain-stream")
     page.route("**/explain-stream", lambda route: route.fulfill(body=gone), times=1)
-    wait_for_results(page)
+    wait_for_results(page, 1)
     assert len([url for url in sent if "/upload" in url]) == 2
     for _ in range(2):  # the second time, the server gives it the name of the shown photo
         page.route(re.compile("/(upload|toast.js)$"), lambda route: route.abort())
@@ -370,7 +386,7 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
         expect(message).to_contain_text("next.png is sent as soon as it does.")
         page.unroute_all()
         message.get_by_role("button", name="Try again").click()
-        wait_for_results(page)
+        wait_for_results(page, 1)
     page.route(re.compile("/(upload|toast.js|explain-stream)$"), lambda route: route.abort())
     drop(page, cat_path, "last.png")
     expect(message).to_contain_text("last.png is sent as soon as it does.")
@@ -378,7 +394,7 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
         page.keyboard.press("s")  # any setting, and back
     page.unroute_all()
     message.get_by_role("button", name="Try again").click()
-    expect(page.locator(".explained", has_text="cat")).to_have_count(3)
+    expect(page.locator(".explained", has_text="cat")).to_have_count(1)
     expect(page.locator(".toast, .toast-body")).to_have_text([""])
     page.route("**/explain-stream", lambda route: route.abort())
     panels(page).first.get_by_role("button", name="cat").first.click()
@@ -393,6 +409,8 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
         page.route("**/upload", proxy)
         drop(page, coffee_path, "large.png")
         expect(page.locator(".toast")).to_contain_text("large.png could not be sent to the server")
-        wait_for_results(page)  # of the photo before
+        wait_for_results(page, 1)  # of the photo before
+    remove_photo(page)
+    expect_no_photo(page)
     assert all("ERR_FAILED" in fault for fault in visit.faults)
     visit.faults.clear()

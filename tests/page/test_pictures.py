@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -270,40 +269,19 @@ CONTRASTS = {
 }
 READ = """async ([queries, props]) => {
     const { readLink } = await import(new URL("web/link.js", location.href));
-    return queries.map((query) => {
-        const found = readLink(new URL(`?${query}`, location.href), props);
-        return found.auto_contrast ? "auto" : found.contrast ?? null;
-    });
+    return queries.map((query) => readLink(new URL(`?${query}`, location.href), props));
 }"""
 
 
 def test_the_contrast_of_a_link_is_read_also_from_old_ones(one_panel: Page):
     props = {"classes": [""] * 1000, "kinds": {"own": "", "published": ""}, "methods": []}
     read = one_panel.evaluate(READ, [list(CONTRASTS), props])
-    assert read == list(CONTRASTS.values())
-
-
-@pytest.mark.parametrize(
-    ("query", "contrast", "headline"),
-    [
-        ("contrast=auto&map=published", "auto", "rather than the most probable others"),
-        ("contrast=auto&map=own&method=eigencam", "auto", ""),
-        ("rather_than=287", "287", "rather than lynx"),
-    ],
-)
-def test_the_contrast_of_a_link_and_the_headline(
-    visit: Visits, query: str, contrast: str, headline: str
-):
-    page = visit(f"?example=1_cat&class=282&models=resnet50&{query}")
-    wait_for_results(page, 1)
-    assert parse_qs(urlsplit(page.url).query)["contrast"] == [contrast]
-    said = f"Explaining tiger cat {headline}".strip()
-    expect(page.locator(".headline h2")).to_have_text(said)
-    how = panels(page).locator(".how")
-    if headline:
-        expect(how).to_contain_text("rather than ")
-    else:
-        expect(how).not_to_contain_text("rather than ")
+    found = ["auto" if one.get("auto_contrast") else one.get("contrast") for one in read]
+    assert found == list(CONTRASTS.values())
+    # A map that has no such choice becomes one's own.
+    assert [one.get("kind") for one, of in zip(read, found, strict=True) if of == "auto"] == [
+        "own"
+    ] * 4
 
 
 def test_the_dialog_says_what_the_link_of_an_upload_cannot_carry(no_photo: Page, cat_path: Path):
@@ -335,10 +313,11 @@ def test_a_link_without_a_photo_keeps_its_other_choices_for_the_next_one(
 
 
 NONSENSE = (
-    "?example=1_cat&models=alexnet&class=1000&rather_than=-1&view=sideways&map=best"
+    "example=1_cat&models=alexnet&class=1000&rather_than=-1&view=sideways&map=best"
     "&method=guess&detail=9&layer=2&rivals=7&colour=red",
-    "?example=1_cat&models=,&class=NaN&rather_than=1e999&view=&map=constructor&method=__proto__"
+    "example=1_cat&models=,&class=NaN&rather_than=1e999&view=&map=constructor&method=__proto__"
     "&detail=2.5&layer=nonsense&<script>alert(1)</script>",
+    "example=../../LICENSE",
 )
 
 
@@ -370,27 +349,31 @@ IN_VAIN = {
 }
 
 
+PROPS = {
+    "models": [{"name": "vgg19"}],
+    "methods": [],
+    "classes": [""] * 1000,
+    "kinds": {"own": "", "published": ""},
+    "views": ["crop"],
+    "details": [1, 2],
+    "layers": 4,
+    "exampleNames": ["1_cat"],
+    "coverLimits": {"fills": FILLS, "covers": 2, "points": 2, "radius": 0.5},
+}
+"""Of the page, as far as links are read by it."""
+
+
 def test_what_a_link_asks_for_in_vain_is_told(one_panel: Page):
-    props = {
-        "models": [{"name": "vgg19"}],
-        "methods": [],
-        "classes": [""] * 1000,
-        "kinds": {"own": "", "published": ""},
-        "views": ["crop"],
-        "exampleNames": ["1_cat"],
-        "coverLimits": {"fills": FILLS, "covers": 2, "points": 2, "radius": 0.5},
-    }
-    told = one_panel.evaluate(LACKING, [list(IN_VAIN), props])
+    told = one_panel.evaluate(LACKING, [list(IN_VAIN), PROPS])
     assert dict(zip(IN_VAIN, told, strict=True)) == IN_VAIN
 
 
-def test_nonsense_in_a_link_is_ignored(visit: Visits, cat_page: Page):
-    usual = view_of(cat_page)
-    for address in NONSENSE:
-        page = visit(address)
-        wait_for_all(page)
-        expect(page.get_by_label("Class to explain")).to_have_value("Each network's top class")
-        assert view_of(page) == usual
-    page = visit("?example=../../LICENSE")  # which is no photo: it opens as without a link
+def test_nonsense_in_a_link_is_ignored(visit: Visits, one_panel: Page):
+    cat = {"photo": {"example": "1_cat"}}
+    assert one_panel.evaluate(READ, [NONSENSE, PROPS]) == [cat, cat, {}]
+    page = visit(f"?{NONSENSE[2]}&{NONSENSE[0].partition('&')[2]}")
     pressed = page.locator("[data-example][aria-pressed=true]")
-    expect(pressed).to_have_attribute("data-example", OPENING)
+    expect(pressed).to_have_attribute("data-example", OPENING)  # as without a link
+    wait_for_all(page)
+    expect(page.get_by_label("Class to explain")).to_have_value("Each network's top class")
+    assert chosen_models(page) == ["Xception", "ResNet50", "VGG19"]

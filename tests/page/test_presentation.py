@@ -6,39 +6,27 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, expect
 
+import gradcam_core as gc
 from tests.support.browser import (
     PHONE,
     WIDE,
-    Visits,
     box_of,
+    choose_class,
+    examples,
     expect_explained,
     wait_for_results,
 )
 from tests.support.photos import EXAMPLES
 
-CUP, ESPRESSO = 968, 967
 FULL_HD: ViewportSize = {"width": 1920, "height": 1080}
-LONG = 180  # American Staffordshire terrier
+LONG = "American Staffordshire terrier"
+CAT_AND_COFFEE, RACCOON = 1, 5  # places of the examples
 
 SMALL: ViewportSize = {"width": 700, "height": 450}
 """As a window of a usual laptop that is enlarged to 200 %."""
 
 with Image.open(EXAMPLES / "3_cat_and_coffee.jpg") as photo:
     RATIO = photo.width / photo.height
-
-
-def test_it_says_rather_than_which_class_and_the_method_where_they_are_not_the_usual(visit: Visits):
-    unusual = f"&class={CUP}&contrast={ESPRESSO}&map=own&method=layercam&detail=2"
-    page = visit(f"?example=2_coffee{unusual}")
-    wait_for_results(page)
-    labels = page.locator(".explained .unusual")
-    for label in labels.all():
-        expect(label).to_be_hidden()  # the line below it says so on the page
-    page.keyboard.press("p")
-    expect(labels).to_have_text(["rather than espresso · LayerCAM, detail 2 ×"] * 3)
-    for label in labels.all():
-        expect(label).to_be_in_viewport(ratio=1)
-    page.keyboard.press("Escape")
 
 
 def assert_nothing_lies_under_the_photo(page: Page) -> None:
@@ -67,15 +55,17 @@ def assert_long_names_are_broken(page: Page) -> None:
             assert part.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
 
 
-def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
-    page = visit(f"?example=9_raccoon&class={LONG}")
-    views = ("9_raccoon", WIDE), ("3_cat_and_coffee", PHONE), ("3_cat_and_coffee", SMALL)
-    for example, size in views:
-        if f"example={example}" not in page.url:
-            page = visit(f"?example={example}&class={LONG}")
-        page.set_viewport_size(size)
+def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(cat_page: Page):
+    page = cat_page
+    for example, size in ((RACCOON, WIDE), (CAT_AND_COFFEE, PHONE), (CAT_AND_COFFEE, SMALL)):
+        if size != SMALL:
+            page.set_viewport_size(WIDE)
+            examples(page).nth(example).click()
+            choose_class(page, LONG, gc.find_label(LONG).full_name)
+            page.get_by_label("Class to explain").blur()
+            page.set_viewport_size(size)
         wait_for_results(page)
-        expect_explained(page, "American Staffordshire terrier", 3)
+        expect_explained(page, LONG)
         page.keyboard.press("p")
         page.keyboard.press("v")
         assert_nothing_lies_under_the_photo(page)
@@ -90,8 +80,13 @@ def test_the_photo_in_its_corner_lies_over_no_text_of_any_map(visit: Visits):
         leave(page)
 
 
-def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
-    page = visit("?example=3_cat_and_coffee&cover=0.3,0.2,0.6,0.6")
+def test_the_class_is_read_in_full_where_a_place_is_covered(cat_page: Page):
+    page = cat_page
+    examples(page).nth(CAT_AND_COFFEE).click()
+    expect_explained(page, "espresso", 2)
+    for key in ("c", "Enter", "Escape"):
+        page.keyboard.press(key)
+    expect(page.locator(".effect:not(.elsewhere) .numbers")).to_have_count(3)
     wait_for_results(page)
     for viewport in (WIDE, FULL_HD, PHONE):
         page.set_viewport_size(viewport)
@@ -109,10 +104,12 @@ def test_the_class_is_read_in_full_where_a_place_is_covered(visit: Visits):
 
 
 def test_all_maps_stand_in_one_row_with_numbered_predictions_and_keys_lead_everywhere(
-    visit: Visits, tab: Page
+    cat_page: Page,
 ):
-    tab.set_viewport_size(FULL_HD)
-    page = visit("?example=3_cat_and_coffee&view=whole")
+    page = cat_page
+    page.set_viewport_size(FULL_HD)
+    examples(page).nth(CAT_AND_COFFEE).click()
+    expect_explained(page, "espresso", 2)
     wait_for_results(page)
     page.keyboard.press("p")
     expect(page.locator(".explained .unusual")).to_have_text([""] * 3)

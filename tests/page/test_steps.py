@@ -14,7 +14,6 @@ from tests.support.browser import (
     canvas_pixels,
     panels,
     plain,
-    wait_for_all,
     wait_for_results,
 )
 from tests.support.photos import EXAMPLES
@@ -69,8 +68,9 @@ def test_what_speaks_against_a_class_is_shown_where_two_are_compared_or_one_want
 ):
     tabby, espresso = (gc.find_label(name).index for name in ("tabby", "espresso"))
     query = f"?example=3_cat_and_coffee&view=whole&class={tabby}&contrast={espresso}"
-    page = visit(query)
-    wait_for_all(page)
+    page = visit(f"{query}&models=xception")
+    wait_for_results(page, 1)
+    expect(page.locator(".headline h2")).to_have_text("Explaining tabby rather than espresso")
     switch = page.get_by_label("For and against")
     expect(switch).to_be_checked()
     legend = panels(page).first.locator(".for-and-against")
@@ -86,7 +86,11 @@ def test_what_speaks_against_a_class_is_shown_where_two_are_compared_or_one_want
         x = int((column + 0.5) / signed.shape[1] * pixels.shape[1])
         red, _, blue, _ = pixels[y, x]
         assert bool(red > blue) == is_orange
+    page.keyboard.press("p")
+    expect(page.locator(".explained .unusual")).to_have_text("rather than espresso")
+    expect(page.locator(".explained .unusual")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
     switch.uncheck()
-    wait_for_results(page)
+    wait_for_results(page, 1)
     expect(legend).to_be_hidden()
     assert "signed=0" in page.url

@@ -99,8 +99,8 @@ class Visits:
         self._app = app
         self._blank = f"{app.rstrip('/')}/theme.css"
         self._tab = tab
-        self._kept: list[Page] = []
-        self._is_opened = False
+        self._kept = [tab] if tab else []
+        self._opened: list[Page] = []
 
     def __call__(self, address: str = "", tab: Page | None = None, **options: Any) -> Page:
         """Opens the page anew, and returns it once it is ready. address: appended to the app's
@@ -111,15 +111,16 @@ class Visits:
         if tab:
             self._kept.append(tab)
         self._watch(page)
-        self._is_opened |= page is self._tab
+        self._opened.append(page)
         self._open(page, address)
         return page
 
-    def cat(self, models: str = "") -> Page:
+    def cat(self, models: str = "", tab: Page | None = None) -> Page:
         """The page with the results for the cat. It is not opened anew if the previous test has
-        changed only the picture and the class, or has undone its changes. models: their names with
-        commas; "" for the default models."""
-        page = self._shared(models, {"example", "class"})
+        changed only the picture and what is of a picture, such as the class, or has undone its
+        changes. models: their names with commas; "" for the default models. tab: None for the
+        usual tab."""
+        page = self._shared(models, tab)
         query = f"{CAT_QUERY}&models={models}" if models else CAT_QUERY
         if page.url == self._blank:
             self._open(page, query)
@@ -134,7 +135,7 @@ class Visits:
 
     def no_photo(self, models: str = "") -> Page:
         """The page without a photo, opened anew only if `cat` would do so."""
-        page = self._shared(models, {"example"})
+        page = self._shared(models)
         if page.url == self._blank:
             self._open(page, f"?models={models}" if models else "")
             remove_opening(page)
@@ -144,16 +145,17 @@ class Visits:
         expect(panels(page)).to_have_count(0)
         return page
 
-    def _shared(self, models: str, changed: set[str]) -> Page:
+    def _shared(self, models: str, tab: Page | None = None) -> Page:
         """The tab, as the previous test has left it if its state differs from the initial one only
-        in the address parameters `changed`; otherwise blank."""
-        assert self._tab
-        page = self._tab
+        in the picture and what another picture resets; otherwise blank."""
+        page = tab or self._tab
+        assert page
+        self._kept.append(page)
         self._watch(page)
         address, *others = page.evaluate(_STATE)
         query = parse_qs(urlsplit(address).query)
         is_here = address.startswith(self._app) and query.pop("models", [""]) == [models]
-        if not is_here or others != _STATE_AT_FIRST or query.keys() - changed:
+        if not is_here or others != _STATE_AT_FIRST or query.keys() - _OF_A_PICTURE:
             page.goto(self._blank)
         return page
 
@@ -196,7 +198,7 @@ class Visits:
         if is_failed or self.faults:
             self.keep_pictures(test)
         for page in self.pages:
-            if page is not self._tab and page not in self._kept:
+            if page not in self._kept:
                 page.context.close()
                 continue
             for event, note in self._notes():
@@ -204,19 +206,24 @@ class Visits:
             page.unroute_all()
             if page is self._tab:
                 page.set_viewport_size(WIDE)
-            if page is not self._tab or self._is_opened or is_failed:
+            if page in self._opened or is_failed:
                 page.goto(self._blank)  # ends the test's page and its running requests
 
 
 CAT_QUERY = "?example=1_cat"
 
+_OF_A_PICTURE = {"example", "picture", "class", "cover", "window"}
+"""Parameters of the address that another picture resets."""
+
 # The address contains the choices, but not how the results are displayed.
 _STATE = """() => {
+    document.activeElement?.blur();  // the next test may begin with a key
     const app = document.querySelector(".page[data-ready=true] > .app");
     if (!app) return [""];
     const values = [...app.querySelectorAll(".toolbar select, .toolbar input[type=range]")];
     const sheets = ":is(.methods, .trust, .steps, .cover-bar):not([hidden])";
-    return [location.href, app.className, app.dataset.layers, ...values.map((e) => e.value),
+    const name = app.className.replace(" without-photo", "");
+    return [location.href, name, app.dataset.layers, ...values.map((e) => e.value),
             app.querySelectorAll(`${sheets}, dialog[open], .covering`).length];
 }"""
 _STATE_AT_FIRST = ["app", "overlay", "0.75", "inferno", str(LAYER_STEPS), 0]
