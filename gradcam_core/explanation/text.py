@@ -114,12 +114,12 @@ class ExplanationText:
 
     @property
     def _rather_than_others(self) -> str:
-        """The words " rather than lynx" or " rather than others"; empty without a contrast. Where
+        """The words " rather than “lynx”" or " rather than others"; empty without a contrast. Where
         nothing speaks for a class rather than others, something may speak for the class."""
         if not self.contrast:
             return ""
-        other = self.contrast[0].in_sentence if len(self.contrast) == 1 else "others"
-        return f" rather than {other}"
+        only = len(self.contrast) == 1
+        return f" rather than {self._contrast_named('“{}”') if only else 'others'}"
 
     @property
     def unusual(self) -> str:

@@ -287,7 +287,7 @@ def test_other_places_are_tried_until_the_outcome_is_settled(
 def test_a_map_without_heat_is_refused(cat: Image.Image, lite0: gc.Model):
     e = gc.explain(cat, lite0)
     nothing = replace(e, feature_map=np.zeros_like(e.feature_map))
-    with pytest.raises(gc.CamError, match=r"There is no map to check\. Nothing here is evidence"):
+    with pytest.raises(gc.CamError, match=r"There is no heat to check\. Nothing here is evidence"):
         run_checks(cat, lite0, nothing)
 
 

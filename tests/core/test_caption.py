@@ -23,7 +23,7 @@ def test_a_caption_says_everything_in_one_line():
         "cat.jpg (400 × 400 pixels): LayerCAM at detail 2 × for “tiger cat” rather than “lynx”, "
         "by Lite0, which stands in for ResNet50. “tiger cat” has < 0.1 % (rank 37 of 1000 "
         "classes). Layer conv, whole photo. The heat goes from nothing for the class rather than "
-        f"lynx to the most evidence in this map: {SCALE}"
+        f"“lynx” to the most evidence in this map: {SCALE}"
     )
 
 
@@ -65,9 +65,9 @@ def test_a_signed_map_with_nothing_for_the_class_is_still_a_map():
     assert e.caption().endswith(f" {NOTHING} Blue speaks against it: {SCALE}")
     lynx = replace(e.target, name="lynx")
     # There may be evidence for the class, though less than for the other.
-    reason = f"{NOTHING.removesuffix('.')} rather than lynx."
+    reason = f"{NOTHING.removesuffix('.')} rather than “lynx”."
     assert f" {reason} Blue speaks for “lynx”: " in replace(e, contrast=(lynx,)).caption()
-    assert replace(e, contrast=(lynx, lynx)).degenerate == reason.replace("lynx", "others")
+    assert replace(e, contrast=(lynx, lynx)).degenerate == reason.replace("“lynx”", "others")
     assert "Scale" in e.metadata()
     assert "Scale" not in explained(0 * MAP).metadata()
 

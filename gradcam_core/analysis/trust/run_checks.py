@@ -75,7 +75,7 @@ def run_checks(
     for everything random. Raises CamError for a map without heat.
     """
     if e.degenerate:
-        raise CamError(f"There is no map to check. {e.degenerate}")
+        raise CamError(f"There is no heat to check. {e.degenerate}")
     return _Checks(photo, model, e, on_progress, seed).all(on_probability)
 
 
