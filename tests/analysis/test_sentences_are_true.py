@@ -29,7 +29,7 @@ Story = tuple[PhotoFacts, tuple[str, ...]]
 
 FILES = [
     *sorted(EXAMPLES.glob("*.jpg")),
-    *sorted((ROOT / "benchmarks" / "photos").glob("*.jpg"))[::3],
+    *sorted((ROOT / "benchmarks" / "photos").glob("*.jpg"))[::4],
     PHOTOS / "retina.jpg",
     PHOTOS / "ihc.png",
     PHOTOS / "hubble_deep_field.jpg",
@@ -137,7 +137,7 @@ def network_by_hand(
 def by_hand() -> list[Story]:
     chance = random.Random(3)
     stories = []
-    for _ in range(120):
+    for _ in range(90):
         size = chance.choice([(200, 200), (300, 200), (150, 240), (450, 150)])
         titles = ["Xception", "ResNet50", "VGG19", "Ada", "Ben", "Lite"]
         maps = [map_by_hand(chance) for _ in range(chance.choice((1, 2, 3, 6)))]
@@ -178,7 +178,7 @@ def regression_by_hand(chance: random.Random, title: str, size: tuple[int, int])
 
 def test_what_is_said_of_regressions_is_so():
     chance, found = random.Random(7), Counter[str]()
-    for _ in range(80):
+    for _ in range(50):
         size = chance.choice([(200, 200), (300, 200)])
         shown = [
             regression_by_hand(chance, title, size)
@@ -191,9 +191,9 @@ def test_what_is_said_of_regressions_is_so():
             e.unit is not None for e in shown
         )
         found.update(check(facts, sentences))
-    assert found["check_values"] > 80
-    assert found["check_predictions"] > 15
-    assert found["check_alike"] > 15
+    assert found["check_values"] > 50
+    assert found["check_predictions"] > 10
+    assert found["check_alike"] > 10
 
 
 LIES: dict[str, tuple[str, Any]] = {

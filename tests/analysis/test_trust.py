@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from itertools import cycle
 
 import numpy as np
 import pytest
@@ -28,7 +27,6 @@ from gradcam_core.analysis.trust.randomisation import HEAD
 from gradcam_core.analysis.trust.result import Trust
 from gradcam_core.analysis.trust.run_checks import run_checks
 from gradcam_core.analysis.trust.verdict import CHECKS
-from gradcam_core.cam.methods.registry import METHODS
 from gradcam_core.images.geometry import view_of
 from gradcam_core.images.preprocessing import InputSize
 from tests.support.networks import scattered, with_heat
@@ -312,13 +310,11 @@ def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
     assert not any(part._forward_hooks for part in small.module.modules())
 
 
-QUICK = [name for name, method in METHODS.items() if not method.is_slow]
-
-
 @pytest.mark.parametrize(
-    ("method", "view"), [("gradcam", "whole"), *zip(QUICK, cycle(["crop", "whole"]))]
+    ("method", "view"),
+    [("gradcam", "whole"), ("eigencam", "crop"), ("competitive", "whole"), ("finercam", "crop")],
 )
-def test_every_quick_method_can_be_checked_in_either_view(
+def test_a_quick_method_of_any_kind_can_be_checked_in_either_view(
     cat: Image.Image, small: gc.Model, method: str, view
 ):
     held = gc.examine(cat, small, view)

@@ -29,9 +29,9 @@ def images(count: int = 3) -> Tensor:
     return torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("make", [convolutions, tokens])
-@pytest.mark.parametrize("wrong", [0, 1])
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("make", "wrong", "value"), [(convolutions, 1, torch.nan), (tokens, 0, torch.inf)]
+)
 def test_one_image_that_is_not_finite_is_named_and_the_others_have_their_maps(
     make: Callable[[], Any], wrong: int, value: float
 ):

@@ -17,9 +17,7 @@ from gradcam_core.models.registry import list_models
 from tests.support.networks import quickly_made
 
 NETWORKS: dict[str, tuple[int, dict]] = {
-    "legacy_xception": (107, {}),
     "resnet50": (96, {"layers": (1, 1, 1, 1)}),
-    "vgg19": (64, {"mlp_ratio": 1 / 16}),  # the hidden layers of its head, 110 MB else
     "efficientnet_lite0 (real)": (128, {}),
 }
 """The side of the input, and what is other than published."""
@@ -114,17 +112,17 @@ def test_each_image_of_a_batch_has_the_map_it_has_alone(lite0: gc.Model):
 METHODS_OF_ALL_KINDS = ("gradcam", "layercam", "competitive", "eigencam", "ablationcam")
 
 
-def test_the_runs_of_single_images_are_as_if_each_had_had_its_own_pass(lite0: gc.Model):
-    batch = torch.randn(3, 3, 128, 128)
-    whole = gc.forward(lite0.module, batch, "bn2")
+def test_the_runs_of_single_images_are_as_if_each_had_had_its_own_pass(trained: nn.Module):
+    batch = torch.randn(3, 3, 64, 64)
+    whole = gc.forward(trained, batch)
     for n, (run, target) in enumerate(zip(whole.split(), (281, 504, 7), strict=True)):
-        alone = gc.forward(lite0.module, batch[n : n + 1], "bn2")
+        alone = gc.forward(trained, batch[n : n + 1])
         torch.testing.assert_close(run.logits, alone.logits, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(run.activation, alone.activation, rtol=1e-3, atol=1e-3)
         assert run.contrast(target, "competitive") == alone.contrast(target, "competitive")
         for method in METHODS_OF_ALL_KINDS:
             its_map, expected = run.cam(target, method), alone.cam(target, method)
-            assert its_map.shape == (1, 4, 4)
+            assert its_map.shape == (1, 2, 2)
             torch.testing.assert_close(its_map, expected, rtol=0, atol=2e-3 * float(expected.max()))
 
 

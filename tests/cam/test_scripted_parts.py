@@ -48,9 +48,9 @@ def test_one_that_may_give_maps_is_named(part: str, how: str):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@WAYS
 @pytest.mark.parametrize(
-    ("part", "layer"), [("layer2", "layer4"), ("layer4", "layer3"), ("fc", None), ("bn1", None)]
+    ("part", "layer", "how"),
+    [("layer2", "layer4", "scripted"), ("layer4", "layer3", "traced"), ("fc", None, "scripted")],
 )
 def test_one_elsewhere_leaves_the_map_as_it_is(part: str, layer: str | None, how: str):
     run = gc.forward(with_part(part, how), images(), layer)

@@ -64,8 +64,15 @@ def test_several_show_the_labelled_figure(cat_path: Path):
         np.testing.assert_array_equal(e.feature_map, alone.feature_map)
     got = shown(found)
     assert got is not None
-    with Image.open(io.BytesIO(png(figure(gc.read_image(cat_path), found)))) as expected:
+    drawn = png(figure(gc.read_image(cat_path), found))
+    with Image.open(io.BytesIO(drawn)) as expected:
         np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+    shell = Shell()
+    gc.load_ipython_extension(shell)
+    show = shell.formatters["image/png"][list]
+    assert show(list(found)) == drawn
+    for other in ([], [1, 2], [found[0], None]):
+        assert show(other) is None
     assert isinstance(found[:1], gc.Explanations)
     assert found[:1].figure("dark").get_facecolor() != found[:1].figure().get_facecolor()
 
@@ -96,16 +103,6 @@ class Shell:
     def __init__(self) -> None:
         self.display_formatter = self
         self.formatters = {"image/png": Formatter()}
-
-
-def test_with_the_extension_a_plain_list_shows_the_figure_too(cat: Image.Image, lite0: gc.Model):
-    shell = Shell()
-    gc.load_ipython_extension(shell)
-    show = shell.formatters["image/png"][list]
-    e = gc.explain(cat, lite0)
-    assert show([e]) == gc.Explanations([e])._repr_png_()
-    for other in ([], [1, 2], [e, None]):
-        assert show(other) is None
 
 
 def test_only_a_person_s_own_call_keeps_the_photo(cat: Image.Image, lite0: gc.Model):

@@ -109,7 +109,7 @@ def test_a_file_is_found_by_the_network_that_was_asked_for(cat, named):
 
 
 def test_pictures_of_maps_say_what_they_show(cat, named, usual):
-    got = contents(files(cat, named, photo_name="cat.jpg"))
+    got = contents(files(cat, named, photo_name="cat.jpg"), "output.png", "heatmap.png", ".svg")
     (_, stand_in), _ = named
     for name in ("efficientnet_lite1_output.png", "efficientnet_lite1_heatmap.png"):
         said = opened(got[name]).info
@@ -126,9 +126,9 @@ def test_pictures_of_maps_say_what_they_show(cat, named, usual):
         assert float(said["Probability"]) == pytest.approx(stand_in.target.probability, rel=1e-3)
         assert said["Software"].endswith(gc.__version__)
     assert "Stands in for" not in opened(got["efficientnet_lite0_output.png"]).info
-    for text in (opened(got["comparison.png"]).info["Description"], got["comparison.svg"].decode()):
-        for _, e in named:
-            assert lines(e.metadata("cat.jpg")) in text
+    for _, e in named:
+        assert lines(e.metadata()) in opened(usual["comparison.png"]).info["Description"]
+        assert lines(e.metadata("cat.jpg")) in got["comparison.svg"].decode()
     assert "Photo" not in opened(usual["efficientnet_lite1_output.png"]).info
 
 
@@ -144,19 +144,19 @@ def test_grey_levels_are_of_what_speaks_for_the_class_alone(cat, named):
 
 def test_theme_colours_and_opacity_are_honoured(cat, named):
     (_, e), *_ = named
-    made = files(cat, named, theme="dark", colormap="viridis", opacity=0.3)
+    made = files(cat, named[:1], theme="dark", colormap="viridis", opacity=0.3)
     got = contents(made, "output.png", "comparison.svg")  # the PNG is of the same figure
     expected = overlay(cat, e.heatmap, e.box, 0.3, "viridis")
     picture = opened(got[f"{e.model}_output.png"])
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
-    drawn = figure(cat, [e for _, e in named], "dark", "viridis", 0.3)
+    drawn = figure(cat, [e], "dark", "viridis", 0.3)
     assert got["comparison.svg"] == svg(drawn)
 
 
 def test_a_large_photo_may_be_shrunk(cat, lite0, named):
     photo = cat.resize((1353, 900))
     geometry = view_of(photo.size, lite0.preprocessing, "crop")
-    large = [(name, replace(e, geometry=geometry)) for name, e in named]
+    large = [(name, replace(e, geometry=geometry)) for name, e in named[:1]]
     got = contents(files(photo, large, max_side_px=451), ".jpg", ".png", ".npy", ".json")
     assert opened(got["input_image.jpg"]).size == (451, 300)
     for _, e in large:

@@ -16,7 +16,7 @@ from tests.support.bad_pictures.encodings import ENCODINGS, as_file, encoded
 
 bounded = settings(
     deadline=None,  # a busy machine takes its time
-    max_examples=100,  # `make fuzz` reads 200,000
+    max_examples=40,  # `make fuzz` reads 200,000
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

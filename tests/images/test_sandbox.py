@@ -53,7 +53,7 @@ def same_reader() -> Iterator[Reader]:
     made.stop()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (451, 300), (1, 20_000), (20_000, 1), (3000, 2000)])
+@pytest.mark.parametrize("size", [(1, 1), (451, 300), (20_000, 1)])
 def test_a_picture_is_read_as_in_this_process(
     cat: Image.Image, same_reader: Reader, size: tuple[int, int], tmp_path: Path
 ):
@@ -135,16 +135,9 @@ def _most_memory(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def turned_photo(encoding: str, width: int, height: int) -> bytes:
+def turned_photo(width: int, height: int) -> bytes:
     """Of one colour, on its side, which takes a second picture of the same size. Made by hand: to
     encode so many pixels takes as long as all the rest."""
-    if encoding == "JPEG":
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        plain = jpeg.file(
-            jpeg.BASELINE, width, height, jpeg.sos((1, 2, 3)), sampling=(0x22, 0x11, 0x11)
-        )
-        return jpeg.after_soi(plain, jpeg.segment(0xE1, exif.tobytes()))
     rows = png.repeated(b"\xff\0\0" * width, height, 1)
     return tiff.file(
         width, height, rows, compression=8, samples=3, photometric=2, t274=(tiff.SHORT, [6])
@@ -152,16 +145,14 @@ def turned_photo(encoding: str, width: int, height: int) -> bytes:
 
 
 @linux
-@pytest.mark.parametrize("encoding", ["JPEG", "TIFF"])
-def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader, encoding: str):
+def test_a_plain_photo_of_the_largest_size_is_read(reader: Reader):
     size = 8192, images.MAX_PIXELS // 8192
     pid = reader.start().pid
-    got = reader.read(turned_photo(encoding, *size))
+    got = reader.read(turned_photo(*size))
     assert _most_memory(pid) < decoder_process.MEMORY_LIMIT_BYTES
     assert got.size == size[::-1]
     corner = np.asarray(got.crop((0, 0, 5, 5)))
-    colour = (255, 0, 0) if encoding == "TIFF" else (128, 128, 128)
-    np.testing.assert_allclose(corner, np.broadcast_to(colour, corner.shape), atol=3)
+    np.testing.assert_allclose(corner, np.broadcast_to((255, 0, 0), corner.shape), atol=3)
 
 
 @pytest.mark.parametrize(
