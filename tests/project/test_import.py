@@ -50,6 +50,8 @@ watched(warnings, "simplefilter", depth=1)
 for name in sys.argv[2:]:
     importlib.import_module(name)
     heavy[name] = sorted({"PIL", "timm", "torch"} & sys.modules.keys())
+    if name == "demo.ui.layout":  # timm without PyTorch's compiler, as everywhere
+        importlib.import_module("gradcam_core.upstream").import_timm()
 print(json.dumps([begun, heavy]))
 """
 
