@@ -372,14 +372,27 @@ def test_a_page_whose_server_was_away_recovers_by_itself_and_sends_the_photo_aga
     drop(page, coffee_path, "mine?.png")
     wait_for_results(page, 1)
     gone = '{"problem": "The picture is no longer on the server. Choose it again."}\n'
-    page.route("**/explain-stream", lambda route: route.abort())
+    server = ["away"]
+
+    def answer(route: Route) -> None:
+        if server[-1] == "away":
+            route.abort()
+        elif server[-1] == "without the photo":
+            server.append("back")
+            route.fulfill(body=gone)
+        else:
+            route.continue_()
+
+    page.route("**/explain-stream", answer)
     panels(page).first.get_by_role("button", name="cup").click()
     message = page.locator(".panels > .message")
     expect(message).to_contain_text("The server does not answer. Trying again …")
-    page.unroute("**/explain-stream")
-    page.route("**/explain-stream", lambda route: route.fulfill(body=gone), times=1)
+    server.append("without the photo")
+    with page.expect_request("**/upload"):
+        pass
     wait_for_results(page, 1)
-    assert len([url for url in sent if "/upload" in url]) == 2
+    assert len([url for url in sent if "/upload" in url]) == 2, sent
+    page.unroute_all()
     for _ in range(2):  # the second time, the server gives it the name of the shown photo
         page.route(re.compile("/(upload|toast.js)$"), lambda route: route.abort())
         drop(page, coffee_path, "next.png")
