@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -123,7 +124,18 @@ def test_what_is_no_picture_is_told(no_photo: Page):
     expect(page.get_by_text("This is a PDF document, which is not supported")).to_be_visible()
 
 
-def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: Visits):
+def drop_from_file_manager(page: Page, *paths: Path) -> None:
+    """Unlike a script's drop, it may contain folders."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
+    for event in ("dragEnter", "dragOver", "drop"):
+        place = {"x": 700, "y": 400}
+        devtools.send("Input.dispatchDragEvent", {"type": event, "data": data} | place)
+
+
+def test_several_files_join_the_sequence_and_the_first_picture_is_shown(
+    visit: Visits, tmp_path: Path
+):
     page = visit(RESNET)  # anew: its sequence has no pictures of others
     assert_nothing_is_said_of_https_nor_of_text_that_is_dropped_into_a_field(page)
     notes = ("notes.txt", "text/plain", encoded(b"hello"))
@@ -148,6 +160,15 @@ def test_several_files_join_the_sequence_and_the_first_picture_is_shown(visit: V
     page.keyboard.press("ArrowLeft")  # and back: one's own photo is not lost
     expect(page.locator(".presentation-caption")).to_contain_text("cat.jpg")
     expect_explained(page, "tiger cat", 1)
+    page.keyboard.press("p")
+    folder, weights = tmp_path / "photos", tmp_path / "own.pth"
+    folder.mkdir()
+    shutil.copy(EXAMPLES / "2_coffee.jpg", folder)
+    weights.write_bytes(b"of a network")
+    drop_from_file_manager(page, folder, weights)
+    expect(page.locator(".toast")).to_contain_text("1 of the 2 files are pictures")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator(".example-caption")).to_have_text("2_coffee.jpg 9 of 9")
 
 
 def test_a_talk_goes_on_after_ones_own_photo_and_a_link_opens_its_slide(no_photo: Page):
