@@ -121,6 +121,7 @@ def _start(arguments: Sequence[str] | None, program: str | None) -> None:
     )
     parser.add_argument(
         "--talk",
+        type=os.path.expanduser,
         nargs="?",
         const="",
         metavar="FILE",

@@ -151,7 +151,12 @@ def _counted(
             count += 1
     if not count:
         lines = "; ".join(skipped.lines())
+        hint = ""
+        if _TABLE in lines.lower():
+            hint = f". Give Parquet files themselves: several as 'photos/*{_TABLE}', in quotes"
+        elif "{" in where and is_wild(where):
+            hint = "; a pattern cannot have braces, such as {jpg,png}"
         raise PicturesError(
-            f"there is no picture in {where}" + (f"; left out: {lines}" if lines else "")
+            f"there is no picture in {where}" + (f"; left out: {lines}" if lines else "") + hint
         )
     return pictures_of(count, walk, unread or walk)

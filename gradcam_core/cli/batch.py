@@ -29,7 +29,7 @@ from gradcam_core.cli.loading import loaded
 from gradcam_core.cli.stop_signal import stop_signal
 from gradcam_core.errors import BatchError, ChoiceError, NetworkError, WeightsError
 from gradcam_core.explanation.request import ExplanationRequest
-from gradcam_core.images.remote.fetch import without_file_scheme
+from gradcam_core.images.remote.fetch import local_path
 from gradcam_core.images.rendering.render import OVERLAY_MAX_SIDE_PX
 from gradcam_core.models.registry import model_info
 from gradcam_core.wording import counted, file_name, printable
@@ -273,7 +273,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "photos",
         metavar="PHOTOS",
-        type=without_file_scheme,
+        type=local_path,
         nargs="+",
         help="a folder, a pattern in quotes ('photos/**/*.jpg'), a list of paths (TXT, or CSV with "
         "a column `path`), a ZIP file, a Parquet file with a column `path`, `bytes` or `image`, or "
@@ -285,6 +285,7 @@ def _parser() -> Parser:
     add_map_arguments(parser)
     parser.add_argument(
         "--labels",
+        type=local_path,
         metavar="folder|CSV|column:NAME",
         help=(
             "the true classes of the pictures, to say whether networks are right: the names of "

@@ -37,7 +37,7 @@ from gradcam_core.export.result_files import File, files
 from gradcam_core.images.apply_covers import covered
 from gradcam_core.images.cover import FILLS, covers_of
 from gradcam_core.images.decoded import Decoded
-from gradcam_core.images.remote.fetch import fetch_picture, is_address, name_in, without_file_scheme
+from gradcam_core.images.remote.fetch import fetch_picture, is_address, local_path, name_in
 from gradcam_core.images.sandbox import read_picture_isolated
 from gradcam_core.models.loading import load_model
 from gradcam_core.models.model import Model
@@ -178,7 +178,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "photo",
         metavar="PHOTO",
-        type=without_file_scheme,
+        type=local_path,
         help="the picture to explain: a file, or its address on the web",
     )
     add_map_arguments(parser)

@@ -8,7 +8,7 @@ import re
 from importlib.util import find_spec
 
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
-_HOST = r"([\w.-]+|\[[0-9a-fA-F:.]+\])"
+_HOST = r"([\w-]{1,63}(?:\.[\w-]{1,63})*\.?|\[[0-9a-fA-F:.]+\])"
 _USABLE = re.compile(rf"(?:([a-z0-9+.-]+)://)?(?:[^@/\s]*@)?{_HOST}(?::(\d{{1,5}}))?/?", re.I)
 _NAME = re.compile(r"(?:https?://)?([\w*.-]+)(?::\d{1,5})?(?:/\d+)?", re.I)
 _NUMBERS = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
@@ -27,7 +27,9 @@ def leave_out_unusable_proxies() -> list[str]:
             del os.environ[name]
             notices.append(f"The proxy in {name} is ignored: {why}.")
         elif given:
-            os.environ[name] = given  # without spaces around the address
+            # Without spaces around it. requests would take "localhost" of localhost:3128 for a
+            # scheme.
+            os.environ[name] = given if "://" in given else f"http://{given}"
     for name in ("no_proxy", "NO_PROXY"):
         if name in os.environ:
             # httpx makes a URL of each entry and fails on IPv6 ranges. They can be left out,

@@ -235,6 +235,11 @@ def test_a_folder_without_pictures_says_what_is_in_it(tmp_path: Path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(PicturesError, match=r"left out: 1 × not a picture by its name: notes\.txt"):
         found(tmp_path)
+    with pytest.raises(PicturesError, match=r"braces, such as {jpg,png}$"):
+        found(f"{tmp_path}/*.{{jpg,png}}")
+    (tmp_path / "a.parquet").touch()
+    with pytest.raises(PicturesError, match=r"\. Give Parquet files themselves"):
+        found(tmp_path)
 
 
 @pytest.mark.parametrize("name", encodings.ENCODINGS)
@@ -528,10 +533,17 @@ def test_a_folder_of_pictures_beside_a_table_is_one_of_pictures(photos: Path):
     assert keys(found(f"{photos}/*.parquet")) == ["a.jpg"]
 
 
-def test_a_column_of_categories_is_one_of_texts(photos: Path):
-    paths = pa.array([str(photos / one) for one in PLAIN]).dictionary_encode()
+@pytest.mark.parametrize("kind", [pa.dictionary(pa.int32(), pa.string()), pa.string_view()])
+def test_a_column_of_another_type_of_texts_has_paths_and_labels(photos: Path, kind: pa.DataType):
+    paths = pa.array([str(photos / one) for one in PLAIN]).cast(kind)
     pq.write_table(pa.table({"path": paths}), photos / "z.parquet")
     assert keys(found(photos / "z.parquet")) == [str(photos / one) for one in PLAIN]
+    assert find_pictures(str(photos / "z.parquet"), photos / "out", "path").count == len(PLAIN)
+
+
+def test_a_column_of_views_of_bytes_has_pictures(tmp_path: Path):
+    pq.write_table(pa.table({"bytes": pa.array([b"a"], pa.binary_view())}), tmp_path / "z.parquet")
+    assert [one.data for one in found(tmp_path / "z.parquet").walk()] == [b"a"]
 
 
 def test_a_column_of_another_kind_is_named_with_its_kind(photos: Path):

@@ -277,10 +277,19 @@ def test_no_results_are_written_where_a_link_leads_nowhere(
         assert "out is a broken link: it leads to gone, which" in capsys.readouterr().err
 
 
-def test_a_home_that_no_shell_has_put_in_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_home_that_no_shell_has_put_in_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert folder("~/results") == tmp_path / "results"
     assert folder("~nobody-at-all/results") == Path("~nobody-at-all/results")
+    for given in (["~/a.jpg"], ["batch", "~/a.jpg"], ["batch", ".", "--labels=~/a.jpg"]):
+        with pytest.raises(SystemExit):
+            main([*given, "--out=~/results", *LITE0])
+        assert f"{tmp_path}/a.jpg" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["~/a.jpg", "--networks=~/a.toml"])
+    assert f"{tmp_path}/a.toml" in capsys.readouterr().err
 
 
 def test_a_mistake_writes_nothing(cat_path: Path, tmp_path: Path):

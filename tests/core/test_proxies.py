@@ -32,6 +32,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://two words:80", "it is not an address such as"),
         ("http://proxy.example:99999", "it is not an address such as"),
         ("http://256.1.1.1:3128", "it is not an address such as"),
+        ("http://proxy..example", "it is not an address such as"),
+        (f"http://{64 * 'a'}:80", "it is not an address such as"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_left_out_and_told(proxy: str, why: str):
@@ -48,7 +50,12 @@ def test_a_proxy_that_cannot_be_used_is_left_out_and_told(proxy: str, why: str):
 
 @pytest.mark.parametrize(
     "proxy",
-    ["http://proxy.example:3128", "HTTPS://u:p@10.0.0.1", "proxy.example:3128", "http://[::1]:80/"],
+    [
+        "http://proxy.example:3128",
+        "HTTPS://u:p@10.0.0.1",
+        "http://proxy.example.",
+        "http://[::1]:80/",
+    ],
 )
 def test_a_proxy_that_can_be_used_stays(proxy: str):
     os.environ["ALL_PROXY"] = proxy
@@ -57,10 +64,11 @@ def test_a_proxy_that_can_be_used_stays(proxy: str):
     httpx.Client().close()
 
 
-def test_spaces_around_a_proxy_are_no_part_of_it():
-    os.environ["https_proxy"] = " http://proxy.example:3128\n"
+@pytest.mark.parametrize("given", [" http://localhost:3128\n", "localhost:3128"])
+def test_a_proxy_without_a_scheme_or_with_spaces_around_it_is_understood(given: str):
+    os.environ["https_proxy"] = given
     assert leave_out_unusable_proxies() == []
-    assert os.environ["https_proxy"] == "http://proxy.example:3128"
+    assert os.environ["https_proxy"] == "http://localhost:3128"
     httpx.Client().close()
 
 

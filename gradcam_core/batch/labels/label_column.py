@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from gradcam_core.errors import PicturesError
 
+TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _KINDS = (
-    *(pa.types.is_string, pa.types.is_large_string),
+    *TEXTS,
     *(pa.types.is_integer, pa.types.is_floating, pa.types.is_null),
 )
 

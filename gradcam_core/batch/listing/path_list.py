@@ -27,7 +27,7 @@ from gradcam_core.batch.listing.source import (
     text_of_name,
 )
 from gradcam_core.errors import PicturesError
-from gradcam_core.images.remote.fetch import is_address, without_file_scheme
+from gradcam_core.images.remote.fetch import is_address, local_path
 from gradcam_core.wording import file_name
 
 TABLES = (".csv", ".tsv")
@@ -281,10 +281,8 @@ def _variants(text: str) -> Iterator[str]:
             stripped = text[1:-1]
             yield stripped
             yield stripped.replace(2 * pair[0], pair[0])  # CSV doubles quotes within quotes
-    stripped = without_file_scheme(stripped.strip(_UNSEEN))
+    stripped = local_path(stripped.strip(_UNSEEN))
     yield stripped
-    if stripped.startswith("~"):
-        yield os.path.expanduser(stripped)
     slashed = stripped.replace("\\", "/")
     for form in ("NFC", "NFD"):
         yield unicodedata.normalize(form, slashed)

@@ -12,7 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gradcam_core.batch.labels.label_column import check_label_column, label_of, names_of_numbers
+from gradcam_core.batch.labels.label_column import (
+    TEXTS,
+    check_label_column,
+    label_of,
+    names_of_numbers,
+)
 from gradcam_core.batch.listing.path_list import NAMED_TWICE
 from gradcam_core.batch.listing.source import (
     UNREAD,
@@ -155,12 +160,13 @@ def _named(
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return any(is_of(kind) for is_of in TEXTS)
 
 
 def _is_binary(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    types = pa.types
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
 def _pairs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
 import re
 import threading
 import traceback
@@ -58,11 +59,12 @@ def is_address(where: str) -> bool:
     return re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", where, re.IGNORECASE) is not None
 
 
-def without_file_scheme(where: str) -> str:
+def local_path(where: str) -> str:
     """The path in a file: address, as browsers and file managers copy it:
-    file:///home/me/my%20cat.jpg. Other texts are returned unchanged."""
+    file:///home/me/my%20cat.jpg; or after "~", which shells leave as it is within quotes. Other
+    texts are returned unchanged."""
     path = re.sub("^file:(//(localhost)?)?(?=/)", "", where, flags=re.IGNORECASE)
-    return where if path == where else unquote(path)
+    return os.path.expanduser(where) if path == where else unquote(path)
 
 
 def name_in(address: str) -> str:

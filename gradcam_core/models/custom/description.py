@@ -86,7 +86,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--networks",
-        type=Path,
+        type=lambda file: Path(os.path.expanduser(file)),
         metavar="FILE",
         help=f"networks of your own, as TOML (default: {FILE}, if there is one)",
     )
