@@ -271,9 +271,8 @@ def test_legrad_equals_its_formula_in_timms_transformers(fused: bool, pool: str)
     same(gc.forward(module, pictures).cam([3, 4], "legrad", [5]), expected)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "test_convnext"])
-def test_legrad_says_that_it_explains_transformers(name: str):
-    module = timm.create_model(name).eval()
+def test_legrad_says_that_it_explains_transformers():
+    module = timm.create_model("test_resnet").eval()
     with pytest.raises(CamError, match="LeGrad explains transformers"):
         gc.forward(module, torch.randn(1, 3, 96, 96)).cam(1, "legrad")
 

@@ -218,7 +218,7 @@ def test_the_output_may_be_a_function_of_what_the_module_gives(cat: Image.Image)
     module = Wrapped().eval()
     with pytest.raises(gc.NetworkError, match="it is unclear which part holds the logits"):
         gc.register("Mine", module=module)
-    gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"])
+    gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"], size=64)
     e = gc.explain(cat, "mine", "y")
     with torch.no_grad():
         expected = float(module(batch_of(cat, "mine"))["b"].softmax(1)[0, 1])
