@@ -332,7 +332,7 @@ def test_other_threads_get_their_own_right_outputs_meanwhile():
     for thread in threads:
         thread.start()
     try:
-        for method in ("gradcam", "ablationcam", "gradcam", "scorecam"):
+        for method in ("gradcam", "ablationcam"):
             gc.forward(module, batch).cam(1, method)
     finally:
         has_ended.set()
