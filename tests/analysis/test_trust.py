@@ -54,8 +54,7 @@ def small(lite0: gc.Model) -> gc.Model:
     torch.manual_seed(0)
     module = scattered(timm.create_model("test_resnet")).eval().requires_grad_(False)
     module.get_parameter("fc.weight").mul_(30)  # so that one class is probable enough
-    model = with_module(lite0, module, "layer4")
-    return replace(model, preprocessing=replace(lite0.preprocessing, size=InputSize(64, 96)))
+    return with_module(lite0, module, "layer4")
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +197,8 @@ def test_a_record_is_what_json_has(found: Trust):
 def test_a_map_turned_upside_down_is_found_out(lite0: gc.Model):
     rocket = gc.read_image(EXAMPLES / "5_rocket.jpg")
     e = gc.explain(rocket, lite0)
-    wrong = replace(e, feature_map=e.feature_map.max() - e.feature_map)
+    # Of a slow method, of which only what its hottest places do is checked.
+    wrong = replace(e, feature_map=e.feature_map.max() - e.feature_map, method="scorecam")
     of_wrong = run_checks(rocket, lite0, wrong)
     assert of_wrong.verdict == "fails"
     failed = next(reason for reason in of_wrong.reasons if reason.outcome == "fails")
@@ -250,7 +250,10 @@ class Brightness(nn.Module):
 
 
 def with_module(model: gc.Model, module: nn.Module, layer: str) -> gc.Model:
-    return replace(model, info=replace(model.info, layer=layer), module=module)
+    preprocessing = replace(model.preprocessing, size=InputSize(64, 96))
+    return replace(
+        model, info=replace(model.info, layer=layer), module=module, preprocessing=preprocessing
+    )
 
 
 def test_a_map_that_survives_random_weights_is_said_to_say_nothing(
@@ -312,7 +315,7 @@ def test_progress_ends_at_one_and_what_it_raises_ends_the_work(
 
 @pytest.mark.parametrize(
     ("method", "view"),
-    [("gradcam", "whole"), ("eigencam", "crop"), ("competitive", "whole"), ("finercam", "crop")],
+    [("eigencam", "crop"), ("competitive", "whole")],
 )
 def test_a_quick_method_of_any_kind_can_be_checked_in_either_view(
     cat: Image.Image, small: gc.Model, method: str, view

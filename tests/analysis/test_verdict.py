@@ -173,7 +173,7 @@ def test_what_is_said_of_the_checks_is_so_in_any_combination(found: Trust):
     chance = random.Random(4)
     name = found.explanation.target.name
     texts = set()
-    for one in (found, *(varied(found, chance) for _ in range(600))):
+    for one in (found, *(varied(found, chance) for _ in range(300))):
         record = json.loads(json.dumps(one.record()))
         check_trust(record, name)
         texts |= {re.sub(r"[\u2212\d.]+", "N", reason["text"]) for reason in record["reasons"]}
@@ -199,6 +199,8 @@ def test_a_lie_about_the_checks_is_found(found: Trust, lie: str):
     chance, name, planted = random.Random(4), found.explanation.target.name, 0
     pattern, instead = LIES[lie]
     for _ in range(300):
+        if planted == 10:
+            break
         record = json.loads(json.dumps(varied(found, chance).record()))
         true = json.dumps(record)
         record["sentence"] = re.sub(pattern, instead, record["sentence"])

@@ -60,11 +60,6 @@ def of_features(self: Any, x: Tensor) -> Tensor:
     return self.fc(torch.cat([net.forward_features(x).mean(1) for net in self.nets], dim=1))
 
 
-def gated(self: Any, x: Tensor) -> Tensor:
-    share = self.gate(x.mean((2, 3))).sigmoid()
-    return share * self.nets[0](x) + (1 - share) * self.nets[1](x)
-
-
 def gated_by_the_picture(self: Any, x: Tensor) -> Tensor:
     return self.nets[0](x) * self.gate(x.mean((2, 3))).sigmoid()
 
@@ -121,7 +116,6 @@ BESIDE: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: Together(of_features, vit(), vit(), fc=nn.Linear(96, 5)),
         "nets.0.norm, nets.1.norm",
     ),
-    "gate": (lambda: Together(gated, vit(), swin(), gate=nn.Linear(3, 1)), "nets.1.norm"),
     "gate by the picture": (
         lambda: Together(gated_by_the_picture, vit(), gate=nn.Linear(3, 1)),
         "'nets.0.blocks.2.norm1' and on a path that bypasses it",
@@ -185,7 +179,6 @@ def test_what_all_goes_through_is_explained(kind: str):
     ("name", "settings", "layer"),
     [
         ("crossvit_9_240", {"depth": ((1, 1, 0), (1, 1, 0))}, "blocks.1.fusion.1.norm1"),
-        ("tnt_s_patch16_224", {"depth": 2, "img_size": 96}, "blocks.1.norm_out"),
     ],
 )
 def test_branches_that_exchange_what_they_find_stay_one_network(

@@ -27,7 +27,6 @@ from tests.support.networks import quickly_made, scattered
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.
 NETWORKS = {
     NARROW_VGG: (96, 32),
-    "legacy_xception": (107, 64),
     "densenet121": (96, 64),
     "mobilenetv3_small_050": (96, 64),
     "test_resnet": (96, 64),

@@ -111,9 +111,7 @@ def with_a_compiled_part() -> nn.Module:
 RIGHT: dict[str, tuple[Callable[[], Any], str | None]] = {
     "enable_grad": (lambda: Within(torch.enable_grad), None),
     "no_grad around a named layer": (lambda: Within(torch.no_grad), "net.layer4"),
-    "set_grad_enabled": (lambda: Within(lambda: torch.set_grad_enabled(False)), "net.layer4"),
     "no_grad in a backbone": (LinearProbe, "net.layer4"),
-    "frozen": (lambda: network().requires_grad_(False), None),
     "checkpointing": (lambda: Checkpointed(False), None),
     "reentrant checkpointing": (lambda: Checkpointed(True), None),
     "compiled": (lambda: torch.compile(network(), backend="eager"), None),
@@ -185,25 +183,25 @@ def test_compiled_networks_of_other_threads_stay_right_and_compiled():
     wrong: list[int] = []
 
     def predict() -> None:
-        for n in range(10):
+        for n in range(4):
             if not torch.allclose(module(images()), expected, atol=1e-4):
                 wrong.append(n)
 
     threads = [threading.Thread(target=predict) for _ in range(2)]
     for thread in threads:
         thread.start()
-    maps = [gc.forward(module, images()).cam(3) for _ in range(5)]
+    maps = [gc.forward(module, images()).cam(3) for _ in range(2)]
     for thread in threads:
         thread.join()
     assert not wrong
-    same(torch.stack(maps), literal(network(), images(), 3).expand(5, -1, -1, -1))
+    same(torch.stack(maps), literal(network(), images(), 3).expand(2, -1, -1, -1))
     calls: list[object] = []
 
     def backend(graph: torch.fx.GraphModule, _inputs: object) -> object:
         calls.append(graph)
         return graph.forward
 
-    torch.compile(network(), backend=backend)(images())
+    torch.compile(nn.Linear(2, 2), backend=backend)(torch.ones(1, 2))
     assert calls  # the compiler is on again
 
 

@@ -174,11 +174,11 @@ def test_what_looks_moved_by_its_borders_or_cannot_be_told_is_taken():
     for make, sides in (
         (lambda: InRange(every_second, "first"), (64,)),
         (lambda: InRange(lambda y: y.roll(3, 3).roll(-3, 3), "between"), (64,)),
-        (even, (32, 40, 48)),
+        (even, (32, 40)),
         (causal, (32, 64)),
-        (enlarging, (32, 40, 48)),
+        (enlarging, (32, 40)),
     ):
-        for seed, side in itertools.product(range(6), sides):
+        for seed, side in itertools.product(range(3), sides):
             torch.manual_seed(seed)
             module, pictures = make().eval(), torch.rand(1, 3, side, side)
             module(pictures)

@@ -39,7 +39,9 @@ def flat() -> nn.Module:
 
 def resnet() -> nn.Module:
     torch.manual_seed(0)
-    return scattered(timm.create_model("resnet10t", num_classes=5)).eval()
+    return scattered(
+        timm.create_model("resnet10t", num_classes=5, channels=(16, 24, 32, 48))
+    ).eval()
 
 
 def images(side: int = 64) -> Tensor:
@@ -87,7 +89,7 @@ def test_what_speaks_against_a_class_is_what_speaks_for_its_opposite(method: str
         torch.testing.assert_close(got.relu(), plain)
 
 
-@pytest.mark.parametrize("method", ["eigencam", "scorecam", "ablationcam"])
+@pytest.mark.parametrize("method", ["eigencam", "scorecam"])
 def test_a_method_without_gradients_has_no_signed_map(method: str):
     with pytest.raises(gc.CamError, match="has no signed map"):
         gc.forward(resnet(), images()).cam(FOR_CLASS, method, signed=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from itertools import cycle, product
 
 import pytest
 import torch
@@ -71,13 +70,10 @@ SHARES: dict[str, Last] = {
 }
 
 
-LEADS, RANKS, METHODS = (1, 12, 25), (0, 1, 4), ("gradcam", "hirescam")
-
-
 @pytest.mark.parametrize("kind", SHARES)
-@pytest.mark.parametrize(  # one method for each of the others' pairs
+@pytest.mark.parametrize(
     ("lead", "rank", "method"),
-    [(*pair, method) for pair, method in zip(product(LEADS, RANKS), cycle(METHODS))],
+    [(1, 4, "gradcam"), (12, 1, "hirescam"), (25, 0, "gradcam"), (25, 4, "hirescam")],
 )
 def test_what_a_sure_softmax_rounds_away_is_not_lost(
     kind: str, lead: float, rank: int, method: str

@@ -107,7 +107,7 @@ def test_another_class_of_a_held_pass_waits_for_nobody(gate: Gate):
             await service.explain_all(mine, [REQUEST])
             others = [
                 asyncio.create_task(service.explain_all(fresh(service), [REQUEST]))
-                for _ in range(8)
+                for _ in range(4)
             ]
             await until(lambda: len(gate.begun) == 2)  # one has begun, and does not go on
             for target in (1, 2, 3):
@@ -135,7 +135,7 @@ def test_an_example_is_computed_once_and_waits_for_nobody_when_its_pass_is_no_lo
             (first,) = await service.explain_all(example(), [REQUEST])
             others = [
                 asyncio.create_task(service.explain_all(fresh(service), [REQUEST]))
-                for _ in range(8)
+                for _ in range(4)
             ]
             await until(lambda: len(gate.begun) == 2)  # one has begun, and does not go on
             for _ in range(3):
@@ -154,7 +154,7 @@ def test_an_example_is_computed_once_and_waits_for_nobody_when_its_pass_is_no_lo
 def test_those_who_cycle_through_dropped_passes_let_a_new_photo_in_between(gate: Gate):
     async def visits() -> None:
         async with computing(held_bytes=0) as service:
-            photos = [fresh(service) for _ in range(8)]
+            photos = [fresh(service) for _ in range(5)]
             gate.open(passes=len(photos))
             await asyncio.gather(*(service.explain_all(photo, [REQUEST]) for photo in photos))
 
@@ -185,7 +185,7 @@ def test_a_pass_that_must_run_again_waits_but_goes_before_those_of_new_photos(ga
             await service.explain_all(mine, [REQUEST])
             others = [
                 asyncio.create_task(service.explain_all(fresh(service), [REQUEST]))
-                for _ in range(12)
+                for _ in range(6)
             ]
             await until(lambda: len(gate.begun) == 2)
             with service.enter(mine, [REQUEST]) as ticket:
@@ -204,7 +204,7 @@ def test_a_pass_that_must_run_again_waits_but_goes_before_those_of_new_photos(ga
 
 
 def test_a_request_for_many_passes_lets_others_in_between(gate: Gate):
-    many = [replace(REQUEST, layer=n / 4, detail=detail) for n in range(5) for detail in (1, 2)]
+    many = [replace(REQUEST, layer=n / 5) for n in range(6)]
 
     async def visits() -> None:
         async with computing() as service:

@@ -35,9 +35,8 @@ def test_a_seed_is_a_whole_number(e: gc.Explanation, seed: Any):
 def test_any_whole_number_is_a_seed(tmp_path: Path):
     with registered_small_network(tmp_path) as small:
         e = with_heat(CAT, small)
-        seeds: list[Any] = [np.int64(3), MOST_SEED]
-        for seed in seeds:
-            assert gc.check(CAT, e, seed=seed).seed == seed
+        seed: Any = np.int64(MOST_SEED)
+        assert gc.check(CAT, e, seed=seed).seed == MOST_SEED
 
 
 GIVEN: dict[str, tuple[dict[str, Any], str]] = {

@@ -84,7 +84,7 @@ def test_an_explanation_outlives_its_network_in_the_registry(cat: Image.Image, t
         save_file(timm.create_model(architecture, num_classes=2).state_dict(), weights)
         gc.register("Short-lived", architecture, weights=weights, labels=["yes", "no"])
 
-    register("mobilenetv3_small_050")
+    register("test_convnext")
     last = gc.explain(cat, "short_lived")
     first = gc.explain(cat, "short_lived", layer=gc.load_model("short_lived").stages[0].layer)
     remove_model("short_lived")

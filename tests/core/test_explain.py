@@ -61,9 +61,7 @@ def brightness() -> gc.Model:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize(
-    "size", [(300, 451), (640, 427), (512, 512), (1280, 320), (60, 40), (1600, 1200)]
-)
+@pytest.mark.parametrize("size", [(300, 451), (1280, 320), (60, 40)])
 def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, view):
     plain = gc.examine(Image.new("RGB", size), brightness, view)
     left, top, right, bottom = plain.geometry.box
@@ -71,7 +69,7 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
     columns, rows = plain.geometry.size
     cell = (x1 - x0) * 32 / columns, (y1 - y0) * 32 / rows
     for across in (0.0, 0.3, 1.0):
-        for down in (0.0, 0.5, 1.0) if size != (1600, 1200) else (across,):
+        for down in (0.0, 0.5, 1.0):
             # The square has the side of a cell and lies wholly inside the box.
             x = left + across * (right - left - cell[0])
             y = top + down * (bottom - top - cell[1])
@@ -85,7 +83,7 @@ def test_the_peak_is_on_a_bright_square_anywhere_in_the_box(brightness, size, vi
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (2, 3), (4000, 3000), (451, 300)])
+@pytest.mark.parametrize("size", [(1, 1), (8, 600), (600, 8), (2, 3), (451, 300)])
 def test_the_heatmap_has_the_photos_size_and_is_zero_outside_the_box(brightness, size, view):
     photo = Image.linear_gradient("L").resize(size).convert("RGB")
     e = gc.explain(photo, brightness, 0, view=view)
@@ -114,10 +112,10 @@ SHAPES: dict[str, tuple[tuple[int, int], tuple[int, int], Any, Any, Any, tuple[i
 }
 
 
-@pytest.mark.parametrize("detail", [1, 3])
+@pytest.mark.parametrize("detail", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_heat_lies_where_a_network_with_an_input_of_any_shape_has_seen_it(
-    brightness: gc.Model, shape: str, detail: Literal[1, 3]
+    brightness: gc.Model, shape: str, detail: Literal[1, 2]
 ):
     size, input_size, resizing, view, box, (rows, columns) = SHAPES[shape]
     preprocessing = replace(
@@ -226,7 +224,7 @@ def test_detail_has_so_many_times_the_cells_from_the_same_view(cat, detail: int,
 
 
 def test_detail_keeps_the_heat_on_the_object(coffee: Image.Image):
-    for options in ({"detail": 2}, {"detail": 3}, {"preset": "sharp"}):
+    for options in ({"detail": 2}, {"preset": "sharp"}):
         e = gc.explain(coffee, "efficientnet_lite0", "espresso", **options)
         inside_the_rim = e.heatmap[20:215, 172:412]
         assert inside_the_rim.mean() > 2 * e.heatmap.mean()

@@ -151,7 +151,7 @@ BAD = {
     "two.csv": (b"a,b\nc,d\n", "one has to hold indices"),
     "short.csv": (b"name,index\na\n", "fewer columns"),
     "labels.yaml": (b"names: [a", "not YAML"),
-    "deep.yaml": (b"[" * 3000, "not YAML"),
+    "deep.yaml": (b"[" * 1200, "not YAML"),
     "label_from_one.csv": (b"label,name\n2,b\n1,a\n", "the indices are 1 to 2, .*: subtract 1"),
     "twice.csv": (b"name,index\na,0\nb,0\nc,1\n", "two rows have the same index"),
     "orders.csv": (b"name,ClassId,rank\nb,1,0\na,0,2\nc,2,1\n", "call the right one"),

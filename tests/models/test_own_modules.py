@@ -6,6 +6,7 @@ import asyncio
 import copy
 import io
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,31 +101,32 @@ def test_a_module_says_what_was_not_given(cat: Image.Image):
 
 
 def test_names_that_a_module_holds_are_those_of_its_classes():
+    register = partial(gc.register, "Mine", size=64)
     module: Any = small()
     module.config = SimpleNamespace(id2label=dict(enumerate(LABELS)))
-    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+    assert [label.name for label in register(module=module).labels] == LABELS
     module.config = {"id2label": {0: "cat", 1: " ", 2: "owl"}}
     module.names = ["conv", "pool", "fc"]  # of its parts
     module.class_names = LABELS
-    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
-    info = gc.register("Mine", module=module, labels=["a", "b", "c"])
+    assert [label.name for label in register(module=module).labels] == LABELS
+    info = register(module=module, labels=["a", "b", "c"])
     assert [label.name for label in info.labels] == ["a", "b", "c"]
     del module.class_names
     with pytest.MonkeyPatch.context() as patch:  # whose properties cannot say yet
         for key in ("config", "classes"):
             patch.setattr(Small, key, property(lambda _: 1 // 0), raising=False)
-        info = gc.register("Mine", module=small())
-    assert info.labels[0].name == gc.register("Mine", module=module).labels[0].name == "class 0"
+        info = register(module=small())
+    assert info.labels[0].name == register(module=module).labels[0].name == "class 0"
     module.names = dict(enumerate(LABELS))  # Ultralytics'
-    assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+    assert [label.name for label in register(module=module).labels] == LABELS
     wrapped = nn.Sequential(nn.Identity(), module).eval()
-    assert [label.name for label in gc.register("Mine", module=wrapped).labels] == LABELS
+    assert [label.name for label in register(module=wrapped).labels] == LABELS
     behind = nn.Sequential(module, nn.ReLU(), nn.Linear(3, 3)).eval()
-    assert gc.register("Mine", module=behind).labels[0].name == "class 0"  # of another head
+    assert register(module=behind).labels[0].name == "class 0"  # of another head
     for holder, key in (("hparams", "class_names"), ("dataset_meta", "classes")):
         module = small()
         setattr(module, holder, {key: LABELS})
-        assert [label.name for label in gc.register("Mine", module=module).labels] == LABELS
+        assert [label.name for label in register(module=module).labels] == LABELS
 
 
 class Scaled(Small):
@@ -218,7 +220,7 @@ def test_the_output_may_be_a_function_of_what_the_module_gives(cat: Image.Image)
     module = Wrapped().eval()
     with pytest.raises(gc.NetworkError, match="it is unclear which part holds the logits"):
         gc.register("Mine", module=module)
-    gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"])
+    gc.register("Mine", module=module, output=lambda given: given["b"], labels=["x", "y"], size=64)
     e = gc.explain(cat, "mine", "y")
     with torch.no_grad():
         expected = float(module(batch_of(cat, "mine"))["b"].softmax(1)[0, 1])

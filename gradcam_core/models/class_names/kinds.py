@@ -192,10 +192,9 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
     Only words with the same first letter are compared, as it is rarely wrong; words for people are
     left out, because people are no classes."""
     known = [kind.names[0].casefold() for kind in kinds().kinds if kind.is_plain]
-    people = set(kinds().named("person"))
-    offered = {noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near))}
+    offered = _nouns_of_no_people()
     if len(word) < _LEAST_OF_OTHERS:
-        offered &= {name for kind in kinds().kinds for name in kind.lower_names}
+        offered = offered & {name for kind in kinds().kinds for name in kind.lower_names}
     first = as_heard(word)[:1]
     nouns = [
         one
@@ -209,6 +208,14 @@ def noun_spelt_like(word: str, ratio: float, others: Iterable[str] = ()) -> str 
     heard = {as_heard(noun): noun for noun in nouns}
     near = difflib.get_close_matches(as_heard(word), heard, _TRIED, ratio)
     return next((heard[one] for one in near if is_slip(as_heard(word), one)), None)
+
+
+@cache
+def _nouns_of_no_people() -> frozenset[str]:
+    people = set(kinds().named("person"))
+    return frozenset(
+        noun for noun, near in _nouns()[0].items() if not people.issuperset(_classes(near))
+    )
 
 
 def _classes(near: Iterable[int]) -> list[int]:

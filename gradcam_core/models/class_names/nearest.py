@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from gradcam_core.models.class_names.kinds import (
@@ -52,6 +52,7 @@ class NearestNames:
     index_of: Callable[[str], int]
     is_imagenet: bool
 
+    @lru_cache(maxsize=1)  # noqa: B019 (of one word, for which a search asks several times)
     def to(self, text: str) -> Nearest | None:
         """The classes to offer for a word that is no class: those of that kind, or else those
         related to it, nearest in meaning, or nearest in name. None if none is like it."""
