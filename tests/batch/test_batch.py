@@ -114,6 +114,14 @@ def done(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def begun(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One picture explained by one network, for tests that only read it or are refused it."""
+    out = tmp_path_factory.mktemp("begun")
+    batch(album / "cat.JPG", out)
+    return out
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[gc.Model]:
     """A network of its owner with random weights, for what does not depend on its maps."""
@@ -226,9 +234,8 @@ def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
     pictures = sorted(path for path in album.rglob("*.*") if path.suffix in (".JPG", ".png"))
     names = [path.relative_to(album).as_posix() for path in pictures]
     contents = [path.read_bytes() for path in pictures]
-    by_folder = batch(album, tmp_path / "folder", *network)
-    patterns = batch(f"{album}/**/*.JPG", tmp_path / "pattern", *network)
-    assert keys(patterns) == ["cat.JPG"]
+    by_pattern = batch(f"{album}/**/*.[Jp][Pn][Gg]", tmp_path / "pattern", *network)
+    assert keys(by_pattern) == sorted(names)
     tables = {
         "paths": {"path": [*map(str, pictures), str(pictures[0])], "n": [1, 2, 1]},
         "bytes": {"image": [*contents, None], "label": ["a", "b", "c"]},
@@ -257,7 +264,7 @@ def test_a_pattern_parquet_of_paths_of_bytes_and_of_structs_give_the_same_rows(
         ):
             model = small.info.name
             named = {name: row[name] for name in ("path", "overlay", "caption")}  # by the key
-            same = by_folder[path, model] | named
+            same = by_pattern[path, model] | named
             assert_same_rows({("", model): row}, {("", model): same})
 
 
@@ -323,11 +330,11 @@ def test_trust_is_written(album: Path, tmp_path: Path, small: gc.Model):
     assert row["trust"]["sanity"] == pytest.approx(found.sanity[-1].correlation, abs=1e-2)
 
 
-def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path):
+def test_pytorch_has_its_threads_back(album: Path, tmp_path: Path, small: gc.Model):
     usual = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        batch(album / "cat.JPG", tmp_path)
+        batch(album / "cat.JPG", tmp_path, "--models", small.info.name)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(usual)
@@ -501,16 +508,15 @@ def test_run_json_says_what_the_batch_is_as_it_always_has(album: Path, tmp_path:
 
 
 def test_mistakes_end_with_status_2_and_one_line(
-    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    album: Path, begun: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    out, empty, text = tmp_path / "out", tmp_path / "empty", tmp_path / "text.parquet"
-    batch(album / "cat.JPG", out)
+    empty, text = tmp_path / "empty", tmp_path / "text.parquet"
     capsys.readouterr()
     empty.mkdir()
     text.write_text("no table")
     numbers = tmp_path / "numbers.parquet"
     pq.write_table(pa.table({"a": [1]}), numbers)
-    given, new = ["--out", str(out), *ONE], ["--out", str(tmp_path / "new"), *ONE]
+    given, new = ["--out", str(begun), *ONE], ["--out", str(tmp_path / "new"), *ONE]
     cases: list[tuple[Sequence[object], str]] = [
         ([], "PHOTOS"),
         ([album], "--out"),
@@ -556,9 +562,11 @@ def test_ray_that_is_not_there_is_one_line(
     assert "pip install -r requirements-ray.txt" in capsys.readouterr().err
 
 
-def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(album: Path, tmp_path: Path):
+def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(
+    album: Path, begun: Path, tmp_path: Path
+):
     settings = BatchSettings((ExplanationRequest(LITE[0]),))
-    batch(album / "cat.JPG", tmp_path)
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     with (
         ResultFolder(tmp_path, str(album / "cat.JPG"), settings),
         pytest.raises(BatchError, match="another batch is running"),
@@ -574,12 +582,11 @@ def test_a_damaged_part_is_named_and_so_is_a_folder_in_use(album: Path, tmp_path
         pass
 
 
-def test_other_weights_are_refused(album: Path, tmp_path: Path, lite0: gc.Model):
+def test_other_weights_are_refused(album: Path, begun: Path, lite0: gc.Model):
     settings = BatchSettings((ExplanationRequest(LITE[0]),))
-    batch(album / "cat.JPG", tmp_path)
     other = replace(gc.load_model(LITE[1]), stands_in_for=lite0.info)
     with (
-        ResultFolder(tmp_path, str(album / "cat.JPG"), settings) as folder,
+        ResultFolder(begun, str(album / "cat.JPG"), settings) as folder,
         pytest.raises(BatchError, match="other weights for efficientnet_lite0"),
     ):
         folder.begin([other])
@@ -589,18 +596,19 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: gc.Model
 ):
     settings = BatchSettings((ExplanationRequest(small.info.name),))
-    pictures = find_pictures(str(album), tmp_path)
+    cat = str(album / "cat.JPG")
+    pictures = find_pictures(cat, tmp_path)
 
     def full(self: Path, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with ResultFolder(tmp_path, str(album), settings) as folder, monkeypatch.context() as patch:
+    with ResultFolder(tmp_path, cat, settings) as folder, monkeypatch.context() as patch:
         folder.begin([small])
         patch.setattr(Path, "replace", full)
         with pytest.raises(BatchError, match="No space left on device; once they can"):
             run(folder, pictures, [small], settings, explain_locally)
     assert not list(tmp_path.glob("**/*.jpg"))
-    assert len(batch(album, tmp_path, "--models", small.info.name)) == 4
+    assert len(batch(cat, tmp_path, "--models", small.info.name)) == 1
 
 
 def test_what_fails_for_one_picture_alone_does_not_cost_the_others(

@@ -87,8 +87,8 @@ def test_the_files_hold_what_the_explanations_say(cat, named, usual):
         assert np.asarray(grey).max() == 65535
         np.testing.assert_allclose(np.asarray(grey) / 65535, heatmap, atol=0.51 / 65535)
     explanations = [e for _, e in named]
-    assert got["comparison.png"] == png(figure(cat, explanations))
-    assert got["comparison.svg"] == svg(figure(cat, explanations))
+    drawn = figure(cat, explanations)
+    assert (got["comparison.png"], got["comparison.svg"]) == (png(drawn), svg(drawn))
     names = {
         name: {"overlay": f"{e.model}_output.png", "heatmap": f"{e.model}_heatmap.npy"}
         for name, e in named

@@ -38,7 +38,6 @@ UNTESTABLE = RECORD | {"lead": None, "random_deletion": None, "random_insertion"
         (RECORD, False, "tabby"),
         (UNTESTABLE, "lynx", "tabby rather than lynx"),
         (RECORD, ["lynx", "cougar"], "tabby rather than lynx and cougar"),
-        (UNTESTABLE, "auto", "tabby rather than "),
     ],
 )
 def test_it_names_class_and_contrast_as_a_panel_does(

@@ -200,12 +200,12 @@ def test_a_photo_on_white_is_not_taken_for_incomplete(cat: Image.Image):
         assert np.abs(np.asarray(decoded.image, int) - np.asarray(photo, int)).mean() < 4
 
 
-@pytest.mark.parametrize("wrong", [0, 2, 1000, 2**32 - 1])
-@pytest.mark.parametrize("is_lossless", [True, False])
-def test_a_webp_that_says_a_wrong_length_is_shown(cat: Image.Image, is_lossless: bool, wrong: int):
-    data = saved(cat, "WEBP", lossless=is_lossless)
-    relabelled = data[:4] + struct.pack("<I", wrong) + data[8:]
-    assert np.array_equal(pixels(relabelled), pixels(data))
+def test_a_webp_that_says_a_wrong_length_is_shown(cat: Image.Image):
+    data = saved(cat, "WEBP")
+    expected = pixels(data)
+    for wrong in (0, 2, 1000, 2**32 - 1):
+        relabelled = data[:4] + struct.pack("<I", wrong) + data[8:]
+        assert np.array_equal(pixels(relabelled), expected)
 
 
 @pytest.mark.parametrize("encoding", ["WEBP", "HEIC", "AVIF", "GIF", "PNG", "TIFF"])

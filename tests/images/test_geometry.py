@@ -49,9 +49,9 @@ def assert_equal(ours: torch.Tensor, theirs: torch.Tensor, *what: object) -> Non
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
-@pytest.mark.parametrize("input_size", [(256, 128), (96, 224), (225, 224), (64, 64), (37, 130)])
+@pytest.mark.parametrize("input_size", [(256, 128), (96, 224), (225, 224), (37, 130)])
 def test_an_input_of_any_shape_is_timms(input_size: tuple[int, int], mode: str):
-    for crop_pct in (0.875, 0.9, 1.0):
+    for crop_pct in (0.9, 1.0):
         config = resolve_data_config(
             {"input_size": (3, *input_size), "crop_pct": crop_pct, "crop_mode": mode}
         )

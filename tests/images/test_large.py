@@ -56,9 +56,9 @@ ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "PNG, palette": ("PNG", {}),
     "PNG, grey": ("PNG", {}),
     "WebP": ("WEBP", {"quality": 95}),
-    "WebP, clear": ("WEBP", {"lossless": True}),
+    "WebP, clear": ("WEBP", {"lossless": True, "quality": 0, "method": 0}),
     "HEIC": ("HEIC", {}),
-    "AVIF": ("AVIF", {"quality": 90}),
+    "AVIF": ("AVIF", {"quality": 90, "speed": 10}),
     "GIF": ("GIF", {}),
     "BMP": ("BMP", {}),
 }
@@ -166,17 +166,14 @@ PHONE = 9248, 6936  # 64 megapixels
 
 
 @linux
-@pytest.mark.parametrize("size", [PHONE, (16_320, 12_240)])
-def test_photos_of_phones_are_read_within_the_limits_of_memory(
-    reader: Reader, size: tuple[int, int]
-):
+def test_photos_of_phones_are_read_within_the_limits_of_memory(reader: Reader):
+    size = 16_320, 12_240
     exif = Image.Exif()
     exif[0x0112] = 6
     left_red = Image.new("L", size)
     left_red.paste(255, (0, 0, size[0] // 2, size[1]))
     decoded = reader.read_picture(encoded(left_red, "JPEG", exif=exif))
-    scale = 2 if size == PHONE else 4
-    assert decoded.image.size == (size[1] // scale, size[0] // scale)
+    assert decoded.image.size == (size[1] // 4, size[0] // 4)
     top, bottom = (decoded.image.getpixel((9, y)) for y in (9, decoded.image.height - 9))
     assert (top, bottom) == ((255, 255, 255), (0, 0, 0))  # its left is now above
 

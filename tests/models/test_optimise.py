@@ -24,8 +24,6 @@ from tests.support.networks import quickly_made, scattered
 ARCHITECTURES = [
     "test_resnet",
     NARROW_VGG,
-    "densenet121",
-    "repvgg_a0",
     "legacy_xception",
 ]
 

@@ -27,16 +27,12 @@ SIDE_PX = 64
 NETWORKS = {
     "timm resnet18": True,
     f"timm {NARROW_VGG}": True,
-    "timm mobilenetv3_small_050": True,
     "timm densenet121": True,
-    "timm resnetv2_50": True,
-    "timm test_convnext": False,
     "timm test_vit": False,
     "torchvision shufflenet_v2_x0_5": True,
 }
 
 SMALLER: dict[str, dict[str, Any]] = {
-    "resnetv2": {"layers": (1, 1, 1, 1)},
     "densenet": {"block_config": (2, 2, 2, 2)},
     "test_vit": {"img_size": SIDE_PX},
     "resnet18": {"layers": (1, 1, 1, 2)},
@@ -135,9 +131,9 @@ def test_vgg_has_dense_convolutions_as_products():
 def test_a_layer_means_the_same_in_the_copy():
     module = built("timm resnet18")
     module.get_parameter("layer4.1.bn2.weight").data[:7] = 0  # as zero_init_last begins
-    batch = torch.randn(2, 3, 96, 96)
+    batch = torch.randn(2, 3, SIDE_PX, SIDE_PX)
     copy = gc.prepare(module, batch)
-    for layer in ("layer4.1.conv2", "layer4.1.bn2", "layer3.0.conv1", "conv1", "layer4", "act1"):
+    for layer in ("layer4.1.conv2", "layer4.1.bn2", "conv1", "act1"):
         got, expected = gc.forward(copy, batch, layer), gc.forward(module, batch, layer)
         off = 7 if layer == "layer4.1.conv2" else 0  # channels that cannot be told, nor matter
         scale = float(expected.activation.abs().max())
