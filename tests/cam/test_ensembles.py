@@ -56,6 +56,10 @@ def each(fold: Callable[[list[Tensor]], Any]) -> Callable[..., Any]:
     return lambda self, x: fold([net(x) for net in self.nets])
 
 
+def largest(logits: list[Tensor]) -> Tensor:
+    return torch.stack(logits).amax(0)
+
+
 def of_features(self: Any, x: Tensor) -> Tensor:
     return self.fc(torch.cat([net.forward_features(x).mean(1) for net in self.nets], dim=1))
 
@@ -108,6 +112,7 @@ def blocks() -> nn.Sequential:
 
 BESIDE: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "sum": (lambda: Together(each(sum), vit(), vit()), "nets.0.blocks.2.norm1, nets.1."),
+    "maximum": (lambda: Together(each(largest), vit(), vit()), "nets.0.blocks.2.norm1, nets.1."),
     "three": (
         lambda: Together(each(sum), vit(), swin(), convolutions()),
         "nets.0.blocks.2.norm1, nets.1.norm, nets.2.layer4",

@@ -111,10 +111,12 @@ def with_a_compiled_part() -> nn.Module:
 RIGHT: dict[str, tuple[Callable[[], Any], str | None]] = {
     "enable_grad": (lambda: Within(torch.enable_grad), None),
     "no_grad around a named layer": (lambda: Within(torch.no_grad), "net.layer4"),
+    "set_grad_enabled": (lambda: Within(lambda: torch.set_grad_enabled(False)), "net.layer4"),
     "no_grad in a backbone": (LinearProbe, "net.layer4"),
+    "frozen": (lambda: network().requires_grad_(False), None),
     "checkpointing": (lambda: Checkpointed(False), None),
     "reentrant checkpointing": (lambda: Checkpointed(True), None),
-    "compiled": (lambda: torch.compile(network(), backend="eager"), None),
+    "compiled": (lambda: torch.compile(network()), None),
     "compiled, by its own name": (
         lambda: torch.compile(network(), backend="eager"),
         "_orig_mod.layer4",
@@ -187,6 +189,7 @@ def test_compiled_networks_of_other_threads_stay_right_and_compiled():
             if not torch.allclose(module(images()), expected, atol=1e-4):
                 wrong.append(n)
 
+    module(images())  # from now on it is compiled
     threads = [threading.Thread(target=predict) for _ in range(2)]
     for thread in threads:
         thread.start()

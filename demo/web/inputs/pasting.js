@@ -19,7 +19,9 @@ const NOT_READ = "The browser does not let the page read the clipboard. Ctrl+V a
 // Of networks, also those that are refused with a sentence.
 const WEIGHTS = /\.(safetensors|pth|pth\.tar|pt2?|ptl|th|ckpt|bin|pkl|onnx|h5|hdf5|keras|tflite|msgpack|pdparams)$/i;
 const LABELS = /\.(txt|json|csv|tsv|names|ya?ml)$/i;
-const NAMED_AS_LABELS = /label|class|names|config/i; // of the texts in a folder
+// Of several such files in a folder, as training programs leave them.
+const BESIDE_WEIGHTS = /optimi[sz]er|scheduler|rng_state|training_args/i;
+const WITH_LABELS = [/label|names|classes/i, /^config\.json$/i]; // the likeliest first
 
 const isAddress = (text) => /^https?:\/\/\S+$/i.test(text);
 const isData = (text) => /^data:image\/[\w.+-]+;base64,/i.test(text);
@@ -39,7 +41,7 @@ export function acceptPicturesAnywhere({ suffixes, limitMb, hasAddresses, choose
     const inside = (await Promise.all(folders.map(filesIn))).flat();
     inside.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     const given = [...files, ...inside];
-    const weights = given.find(({ name }) => WEIGHTS.test(name));
+    const weights = weightsAmong(given);
     if (weights && !given.some(isLikelyPicture)) return takeNetwork(weights, labelsAmong(given));
     if (folders.length || files.length > 1) takeAll(files, inside);
     else if (files.length) upload(files[0]);
@@ -176,10 +178,17 @@ function listenToCamera(tell) {
   });
 }
 
+/** The file of a network, or undefined. */
+function weightsAmong(files) {
+  const likely = files.filter(({ name }) => WEIGHTS.test(name));
+  return likely.find(({ name }) => !BESIDE_WEIGHTS.test(name)) ?? likely[0];
+}
+
 /** The file with the class names, or undefined. */
 function labelsAmong(files) {
   const texts = files.filter(({ name }) => LABELS.test(name));
-  return texts.length === 1 ? texts[0] : texts.find(({ name }) => NAMED_AS_LABELS.test(name));
+  if (texts.length === 1) return texts[0];
+  return WITH_LABELS.map((pattern) => texts.find(({ name }) => pattern.test(name))).find(Boolean);
 }
 
 const hasFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
