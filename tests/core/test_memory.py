@@ -70,8 +70,9 @@ def test_garbage_is_looked_for_again_whatever_happens_meanwhile():
         garbage.enable()
 
 
-def test_less_memory_than_pytorch_takes_is_told_in_one_line():
-    command = f"ulimit -v 400000; exec {sys.executable} app.py"
+@pytest.mark.parametrize("program", ["-m gradcam_core assets/examples/1_cat.jpg", "app.py"])
+def test_less_memory_than_pytorch_takes_is_told_in_one_line(program: str):
+    command = f"ulimit -v 400000; exec {sys.executable} {program}"
     ended = subprocess.run(
         ["sh", "-c", command],
         cwd=ROOT,
