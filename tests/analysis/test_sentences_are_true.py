@@ -29,7 +29,7 @@ Story = tuple[PhotoFacts, tuple[str, ...]]
 
 FILES = [
     *sorted(EXAMPLES.glob("*.jpg")),
-    *sorted((ROOT / "benchmarks" / "photos").glob("*.jpg"))[::6],
+    *sorted((ROOT / "benchmarks" / "photos").glob("*.jpg"))[::3],
     PHOTOS / "retina.jpg",
     PHOTOS / "ihc.png",
     PHOTOS / "hubble_deep_field.jpg",
@@ -51,7 +51,7 @@ def views_of(path: Path, number: int) -> Iterator[Image.Image]:
     if max(photo.size) > 400:
         photo.thumbnail((400, 400))
     yield photo
-    if number % 5:
+    if number % 6:
         return
     width, height = photo.size
     part = photo.crop((width // 4, 0, width, round(0.8 * height)))
@@ -71,8 +71,7 @@ def photographs() -> list[Story]:
             asked = held[number % len(held)].top[1 + part].index if number % 4 else TABBY
             method = ("gradcam", "layercam", "eigencam")[number % 3]
             stories.append(story_of([one.explain() for one in held]))
-            if part == 0:
-                stories.append(story_of([one.explain(asked, method) for one in held]))
+            stories.append(story_of([one.explain(asked, method) for one in held]))
     return stories
 
 
@@ -138,7 +137,7 @@ def network_by_hand(
 def by_hand() -> list[Story]:
     chance = random.Random(3)
     stories = []
-    for _ in range(70):
+    for _ in range(120):
         size = chance.choice([(200, 200), (300, 200), (150, 240), (450, 150)])
         titles = ["Xception", "ResNet50", "VGG19", "Ada", "Ben", "Lite"]
         maps = [map_by_hand(chance) for _ in range(chance.choice((1, 2, 3, 6)))]
@@ -151,10 +150,10 @@ def by_hand() -> list[Story]:
 
 
 def test_what_is_said_of_photographs_is_so(photographs: list[Story]):
-    assert len(photographs) >= 24
+    assert len(photographs) >= 40
     found = Counter(kind for facts, sentences in photographs for kind in check(facts, sentences))
     assert found["check_predictions"] == len(photographs)
-    assert found["check_alike"] > 24
+    assert found["check_alike"] > 40
 
 
 def test_what_is_said_of_maps_made_by_hand_is_so(by_hand: list[Story]):
@@ -179,7 +178,7 @@ def regression_by_hand(chance: random.Random, title: str, size: tuple[int, int])
 
 def test_what_is_said_of_regressions_is_so():
     chance, found = random.Random(7), Counter[str]()
-    for _ in range(40):
+    for _ in range(80):
         size = chance.choice([(200, 200), (300, 200)])
         shown = [
             regression_by_hand(chance, title, size)
@@ -192,9 +191,9 @@ def test_what_is_said_of_regressions_is_so():
             e.unit is not None for e in shown
         )
         found.update(check(facts, sentences))
-    assert found["check_values"] > 50
-    assert found["check_predictions"] > 10
-    assert found["check_alike"] > 10
+    assert found["check_values"] > 80
+    assert found["check_predictions"] > 15
+    assert found["check_alike"] > 15
 
 
 LIES: dict[str, tuple[str, Any]] = {

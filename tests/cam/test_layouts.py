@@ -26,15 +26,24 @@ SMALL = {"img_size": 64}
 FAMILIES: dict[str, tuple[dict[str, Any], str, tuple[int, int, int] | None]] = {
     "vit_tiny_patch16_224": (SMALL | {"depth": 3}, "blocks.1", (4, 4, 1)),
     "vit_small_patch14_reg4_dinov2": ({"img_size": 70, "depth": 3}, "blocks.1", (5, 5, 5)),
+    "deit_tiny_distilled_patch16_224": (SMALL | {"depth": 3}, "blocks.1", (4, 4, 2)),
+    "beit_base_patch16_224": (SMALL | {"depth": 2, "embed_dim": 96}, "blocks.1", (4, 4, 1)),
     "cait_xxs24_224": (SMALL | {"depth": 2}, "blocks", (4, 4, 0)),
+    "convit_tiny": (SMALL | {"depth": 3, "local_up_to_layer": 1}, "blocks.1", (4, 4, 1)),
+    "xcit_nano_12_p16_224": (SMALL | {"depth": 2}, "cls_attn_blocks.0", (4, 4, 1)),
+    "levit_128s": ({}, "stages", (4, 4, 0)),
     "swin_tiny_patch4_window7_224": (SMALL | {"window_size": 4, "depths": (1, 1)}, "norm", None),
+    "swinv2_tiny_window8_256": (SMALL | {"window_size": 4, "depths": (1, 1)}, "norm", None),
+    "mvitv2_tiny": (SMALL, "norm", (2, 2, 0)),
     "pit_ti_224": ({"depth": (1, 1, 3)}, "transformers.2.blocks.1", (7, 7, 1)),
+    "twins_svt_small": (SMALL | {"depths": (1, 1, 1, 1)}, "norm", (2, 2, 0)),
     "hiera_tiny_224": (
         {"img_size": 128, "stages": (1, 1, 1, 1), "embed_dim": 48},
         "blocks.3",
         (4, 4, 0),
     ),
     "mixer_s32_224": (SMALL, "norm", (2, 2, 0)),
+    "mambaout_femto": ({"depths": (1, 1, 2, 1)}, "stages", None),
 }
 
 
@@ -332,7 +341,7 @@ def test_other_threads_get_their_own_right_outputs_meanwhile():
     for thread in threads:
         thread.start()
     try:
-        for method in ("gradcam", "ablationcam"):
+        for method in ("gradcam", "ablationcam", "gradcam", "scorecam"):
             gc.forward(module, batch).cam(1, method)
     finally:
         has_ended.set()

@@ -27,6 +27,7 @@ from tests.support.networks import quickly_made, scattered
 # Architecture: side of the input, and of a smaller one for methods that run it again and again.
 NETWORKS = {
     NARROW_VGG: (96, 32),
+    "legacy_xception": (107, 64),
     "densenet121": (96, 64),
     "mobilenetv3_small_050": (96, 64),
     "test_resnet": (96, 64),
@@ -227,27 +228,27 @@ def test_scorecam_equals_pytorch_grad_cam(case: Case, half_pixel_centres):
     same(first.cam(case.targets, "scorecam"), expected)
 
 
-def test_ablationcam_equals_the_paper_and_pytorch_grad_cam(case: Case):
+def test_ablationcam_equals_the_paper_and_pytorch_grad_cam(any_case: Case):
     """Equations 3 and 4 transcribed: the whole network again for each channel."""
-    channels = OTHER_CHANNELS.get(case.name, CHANNELS)
-    run = gc.forward(case.module, case.small, case.layer)
+    channels = OTHER_CHANNELS.get(any_case.name, CHANNELS)
+    run = gc.forward(any_case.module, any_case.small, any_case.layer)
     activation, logits = run.activation, run.logits
     classes = logits.argmax(dim=1).tolist()  # their logits are positive
-    target_layer = case.module.get_submodule(case.layer)
+    target_layer = any_case.module.get_submodule(any_case.layer)
     paper, scores = [], []
     for n, c in enumerate(classes):
-        image, own = case.small[n : n + 1], activation[n : n + 1]
+        image, own = any_case.small[n : n + 1], activation[n : n + 1]
         ablated = own.repeat(channels, 1, 1, 1)
         for k in range(channels):
             ablated[k, k] = 0
         hook = target_layer.register_forward_hook(lambda *_, a=ablated: a.clone())
         with torch.no_grad():
-            y = case.module(image.expand(channels, -1, -1, -1))[:, c]
+            y = any_case.module(image.expand(channels, -1, -1, -1))[:, c]
         hook.remove()
         weight = (logits[n, c] - y) / logits[n, c]
         paper.append((weight[:, None, None] * own[0, :channels]).sum(dim=0).clamp(min=0))
 
-        head = Head(case.module, case.layer, Inputs.of(image), own, logits[n : n + 1])
+        head = Head(any_case.module, any_case.layer, Inputs.of(image), own, logits[n : n + 1])
         assert head.is_enough
         inputs = ablated_activations(own, image, torch.arange(channels))
         scores.append(head(inputs)[:, c])
@@ -256,7 +257,9 @@ def test_ablationcam_equals_the_paper_and_pytorch_grad_cam(case: Case):
     # The drops are small differences of logits, of which float32 leaves four digits.
     same(got, torch.stack(paper), tolerance=1e-4)
     if activation.amin() >= 0:
-        peer = pytorch_grad_cam_map("AblationCAM", case, case.small, classes, channels=channels)
+        peer = pytorch_grad_cam_map(
+            "AblationCAM", any_case, any_case.small, classes, channels=channels
+        )
         same(got, peer, tolerance=1e-4)
 
 
@@ -337,11 +340,10 @@ def test_a_channel_without_activation_or_spread_makes_no_nan():
 SLOW = [name for name, m in METHODS.items() if m.is_slow and m.needs != "attention"]
 
 
-def test_progress_reaches_the_end_and_what_it_raises_cancels():
-    module = timm.create_model("test_resnet").eval()
-    run = gc.forward(module, torch.randn(6, 3, 64, 64))
+def test_progress_reaches_the_end_and_what_it_raises_cancels(lite0: gc.Model):
+    run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
     shares: list[float] = []
-    run.cam(281, "ablationcam", on_progress=shares.append)
+    run.cam([281, 7], "ablationcam", on_progress=shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 10
     assert shares[-1] == 1
@@ -353,7 +355,7 @@ def test_progress_reaches_the_end_and_what_it_raises_cancels():
         if share > 0:
             raise CancelledError
 
-    run = gc.forward(module, torch.randn(2, 3, 64, 64))
+    run = gc.forward(lite0.module, torch.randn(2, 3, 64, 64), lite0.info.layer)
     for method in SLOW:
         with pytest.raises(CancelledError):
             run.cam([281, 7], method, on_progress=cancel)
