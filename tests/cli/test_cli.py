@@ -153,7 +153,6 @@ def test_whether_addresses_are_fetched_must_be_on_or_off(
 
 
 @pytest.mark.usefixtures("no_figure")
-@pytest.mark.usefixtures("no_figure")
 def test_the_choices_are_honoured(
     small: gc.Model, cat: Image.Image, cat_path: Path, tmp_path: Path, capsys
 ):
@@ -162,10 +161,7 @@ def test_the_choices_are_honoured(
         ("--method", "layercam", "--detail", "2"): {"method": "layercam", "detail": 2},
         ("--preset", "sharp", "--view", "whole"): {"preset": "sharp", "view": "whole"},
         ("--contrast", "lynx", "--contrast", "282"): {"contrast": ("lynx", 282)},
-        ("--method", "ablationcam", "--contrast", "auto"): {
-            "method": "ablationcam",
-            "contrast": True,
-        },
+        ("--method", "finercam", "--contrast", "auto"): {"method": "finercam", "contrast": True},
         ("--method", "eigencam"): {"method": "eigencam"},
     }
     for options, same in cases.items():
@@ -230,21 +226,14 @@ def test_a_mistake_ends_with_status_2_and_one_line(
     assert words.format(cat=cat_path, folder=cat_path.parent) in output.err
 
 
-@pytest.mark.parametrize("package", ["tqdm", "torch"])
-def test_a_package_that_is_not_installed_is_named_in_one_line(package: str, cat_path: Path):
-    without_it = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv = sys.argv[:1] + "
+def test_a_package_that_is_not_installed_is_named_in_one_line(cat_path: Path):
+    without_it = "import runpy, sys; sys.modules['tqdm'] = None; sys.argv = sys.argv[:1] + "
     started = f"{[str(cat_path), *LITE0]}; runpy.run_module('gradcam_core', run_name='__main__')"
     done = run(program=("-c", without_it + started))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
-        f"The package {package} is not installed. Try: pip install -r requirements.txt"
+        "The package tqdm is not installed. Try: pip install -r requirements.txt"
     ]
-
-
-def test_a_private_address_is_refused_in_one_line():
-    done = run("http://127.0.0.1/cat.jpg", *LITE0)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"python -m gradcam_core: {UNREACHABLE}\n"
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "photos.zip"])
@@ -349,12 +338,11 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("no_figure")
-@pytest.mark.usefixtures("no_figure")
 def test_a_layer_is_chosen_by_name_or_number_for_a_photo_and_a_batch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     chosen = ["--models", "efficientnet_lite0", "--layer"]
-    for layer, name in (("0.5", "blocks.2"), ("blocks.4", "blocks.4"), ("1", "bn2")):
+    for layer, name in (("0.5", "blocks.2"), ("blocks.4", "blocks.4")):
         assert main([str(EXAMPLES / "1_cat.jpg"), *chosen, layer, "--out", str(tmp_path)]) == 0
         record = json.loads((tmp_path / "explanations.json").read_text())
         assert record["explanations"][0]["layer"] == name
