@@ -15,8 +15,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
+from types import ModuleType
+
+resource: ModuleType | None
+try:
+    import resource  # not late, when no memory may be left to load it
+except ImportError:  # Windows has none
+    resource = None
 
 TRIM_EVERY_S = 10.0
 
@@ -101,13 +108,11 @@ def no_memory_sentence(error: BaseException) -> str:
 def _limit() -> tuple[int, str] | None:
     """The limit of this process's memory in bytes and `ulimit`'s flag for it; None if there is no
     limit."""
-    with suppress(ImportError, AttributeError):
-        import resource
-
-        kinds = ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d"))
-        limits = [(resource.getrlimit(kind)[0], flag) for kind, flag in kinds]
-        return min((one for one in limits if one[0] != resource.RLIM_INFINITY), default=None)
-    return None
+    if resource is None:
+        return None
+    kinds = ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d"))
+    limits = [(resource.getrlimit(kind)[0], flag) for kind, flag in kinds]
+    return min((one for one in limits if one[0] != resource.RLIM_INFINITY), default=None)
 
 
 @cache

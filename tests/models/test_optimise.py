@@ -24,6 +24,8 @@ from tests.support.networks import quickly_made, scattered
 ARCHITECTURES = [
     "test_resnet",
     NARROW_VGG,
+    "mobilenetv3_small_050",
+    "regnety_002",
     "legacy_xception",
 ]
 

@@ -27,6 +27,7 @@ SIDE_PX = 64
 NETWORKS = {
     "timm resnet18": True,
     f"timm {NARROW_VGG}": True,
+    "timm mobilenetv3_small_050": True,
     "timm densenet121": True,
     "timm test_vit": False,
     "torchvision shufflenet_v2_x0_5": True,
