@@ -26,6 +26,7 @@ from demo.gradio_internals import end_public_links
 STOPPING = "The server is about to stop. Try again in a moment."
 
 _QUIET_S = 1.0  # for clients to fetch the file of a call that has just finished
+_LOOK_EVERY_S = 0.1  # for a signal
 _CLOSE_WITHIN_S = 3  # for closing connections and removing uploads
 
 
@@ -95,22 +96,19 @@ def serve(
     middleware = [Middleware(requests.counted), *app_kwargs.get("middleware", ())]
     launch = {**options, "app_kwargs": {**app_kwargs, "middleware": middleware}}
     page.launch(prevent_thread_lock=True, **launch)
-    received: list[int] = []
-    has_received = threading.Event()
+    received: list[int] = []  # no threading.Event: its lock may be held where the signal comes in
 
     def receive(number: int, frame: FrameType | None) -> None:
         if received:
             end_public_links()
             os._exit(128 + number)
         received.append(number)
-        has_received.set()
 
     signal.signal(signal.SIGTERM, receive)
     signal.signal(signal.SIGINT, receive)
     ready(page)
-    # The wait has a time limit because Windows would otherwise not deliver Ctrl-C.
-    while page.is_running and not has_received.wait(1):
-        pass
+    while page.is_running and not received:
+        time.sleep(_LOOK_EVERY_S)
     is_interrupted = signal.SIGINT in received
     if received and not is_interrupted:
         print("Stopping: running requests may finish.", flush=True)

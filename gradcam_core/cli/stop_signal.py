@@ -9,29 +9,32 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class StopSignal(threading.Event):
-    """Set when a signal asks this process to stop; a second signal ends it at once.
+class StopSignal:
+    """Whether a signal has asked this process to stop; a second signal ends it at once. No
+    `threading.Event`, whose lock may be held where a signal comes in.
 
-    signal: the signal's number. is_polled: whether the program checks the event regularly. Until
-    then, a signal raises KeyboardInterrupt instead.
+    signal: the signal's number, 0 before. is_polled: whether the program calls `is_set` regularly.
+    Until then, a signal raises KeyboardInterrupt instead.
     """
 
     signal: int = 0
     is_polled = False
+
+    def is_set(self) -> bool:
+        return self.signal != 0
 
     def note(self, number: int, frame: FrameType | None) -> None:
         del frame
         if not self.is_polled:
             raise KeyboardInterrupt
         self.signal = number
-        self.set()
         signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
 def stop_signal() -> Iterator[StopSignal]:
-    """While this is open, Ctrl-C and SIGTERM set the event that it yields. Outside the main thread,
-    nothing sets it."""
+    """While this is open, Ctrl-C and SIGTERM set what it yields. Outside the main thread, nothing
+    sets it."""
     stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop

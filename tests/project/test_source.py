@@ -53,3 +53,27 @@ def test_no_thread_pool_or_cache_is_made_at_import():
             if name in makers:
                 found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
     assert found == []
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """All names and attributes in a tree."""
+    return {part.attr if isinstance(part, ast.Attribute) else part.id for part in ast.walk(node)
+            if isinstance(part, ast.Attribute | ast.Name)}  # fmt: skip
+
+
+def test_no_signal_sets_an_event_for_which_the_interrupted_code_may_wait():
+    """A handler runs between two lines of the main thread, which may hold the event's lock: neither
+    would ever go on."""
+    found = []
+    for path in [*ROOT.glob("demo/**/*.py"), *ROOT.glob("gradcam_core/**/*.py")]:
+        tree = ast.parse(path.read_text())
+        handlers = {one.id if isinstance(one, ast.Name) else one.attr
+                    for call in ast.walk(tree) if isinstance(call, ast.Call)
+                    if ast.unparse(call.func) == "signal.signal"
+                    if isinstance(one := call.args[1], ast.Name | ast.Attribute)}  # fmt: skip
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef) or node.name not in handlers:
+                continue
+            if names_in(node) & {"set", "acquire", "put", "notify", "notify_all"}:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []

@@ -10,7 +10,7 @@ import argparse
 import logging
 import signal
 import sys
-import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,7 @@ from gradcam_core.system.terminal import OneLineParser, make_printing_safe
 _HEALTH_INTERVAL_S = 2.0  # a dead replica is replaced this soon
 _HEALTH_TIMEOUT_S = 60.0  # a large pass may keep a replica from answering
 _SHUTDOWN_TIMEOUT_S = 5
+_LOOK_EVERY_S = 0.1  # for a signal
 
 
 def start(settings: Settings, replica: type | None = None) -> str:
@@ -96,18 +97,18 @@ def run(replica: type | None = None) -> None:
         sys.exit("This needs Ray: pip install -r requirements-ray.txt")
     except (BackendError, SettingsError, ConnectionError, ValueError) as error:
         sys.exit(f"The replicas cannot start: {error}")
-    is_stopped = threading.Event()
+    received: list[int] = []  # no threading.Event: its lock may be held where the signal comes in
 
     def stop(number: int, frame: FrameType | None) -> None:
-        is_stopped.set()
+        received.append(number)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     print("The replicas are ready. Start the page, in another terminal, with\n")
     print(f"    GRADCAM_BACKEND=ray RAY_ADDRESS={address} make run\n")
     print("Ctrl-C stops them.", flush=True)
-    while not is_stopped.wait(1):
-        pass
+    while not received:
+        time.sleep(_LOOK_EVERY_S)
     _take_down(is_own=not settings.ray_address)
 
 
