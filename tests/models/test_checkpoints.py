@@ -655,6 +655,9 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Preprocessing:
     ("said", "mean"),
     [
         ({"mean": MEAN, "std": STD}, MEAN),
+        ({"mean": MEAN, "std": STD, "data_config": {"mean": [0.5] * 3, "std": STD}}, MEAN),
+        ({"mean": MEAN, "std": STD, "data_config": {"mean": None, "std": STD}}, MEAN),
+        ({"Mean": 0.7, "Std": 0.1, "transform": {"mean": MEAN, "std": STD}}, MEAN),
         ({"pretrained_cfg": {"mean": MEAN, "std": STD, "input_size": [3, 96, 96]}}, MEAN),
         ({"args": argparse.Namespace(mean=MEAN, std=STD)}, MEAN),
         ({"hyper_parameters": Settings(mean=MEAN, std=STD)}, MEAN),

@@ -103,7 +103,7 @@ def _as_many(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
-_SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size", "input_shape")
+_SIZES = ("input_size", "img_size", "image_size", "imgsz", "val_crop_size")
 _SIDES = tuple((f"{one}_height", f"{one}_width") for one in ("img", "image", "input"))
 """Keys under which training scripts store the size of the input, or its two sides."""
 
@@ -123,9 +123,14 @@ def normalisation_in(checkpoint: Checkpoint) -> Normalisation:
     from gradcam_core.models.custom.files.checkpoint import attributes
 
     said = checkpoint.metadata
-    config = parsed(said.get("pretrained_cfg") or said.get("data_config"))  # timm's
-    config = config if isinstance(config, Mapping) else {}
-    metadata = _in_lower_case({**said, **config})
+    under, over = (parsed(said.get(key)) for key in ("data_config", "pretrained_cfg"))  # timm's
+    under = under if isinstance(under, Mapping) else {}  # its size, mean and std are nested ones
+    under = {key: under[key] for key in ("crop_pct", "interpolation", "crop_mode") if key in under}
+    said = {**under, **said, **(over if isinstance(over, Mapping) else {})}
+    metadata = _in_lower_case(said)
+    if not plausible(parsed(metadata.get("mean")), parsed(metadata.get("std"))):
+        for key in {"mean", "std"} - said.keys():  # in capitals, such as those of a metric
+            metadata.pop(key, None)
     of_pictures = list(_of_pictures(metadata, attributes))
     own, *nested = (list(_sizes_in(held)) for _, held in of_pictures)
     inner = [size for sizes in nested for size in sizes]
@@ -209,39 +214,42 @@ def _of_pictures(
 
 
 def _in_lower_case(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    """Settings by names in lower case, with lists for the tensors of one number for each channel
-    that timm's transforms hold."""
+    """Settings by names in lower case, of which those that are so go before others, with lists for
+    the tensors of one number for each channel that timm's transforms hold."""
     from torch import Tensor
 
     return {
         str(key).lower(): value.flatten().tolist()
         if isinstance(value, Tensor) and value.ndim and value.numel() in (1, 3)
         else value
-        for key, value in settings.items()
+        for key, value in sorted(settings.items(), key=lambda one: str(one[0]).islower())
     }
 
 
 def _sizes_in(settings: Mapping[str, Any]) -> Iterator[Any]:
-    yield from (_sides(parsed(settings[key])) for key in _SIZES if settings.get(key))
-    yield from ([settings[one] for one in both] for both in _SIDES if settings.keys() >= {*both})
-    for key in ("crop_size", "size"):  # of transformers' processors
-        if isinstance(settings.get(key), Mapping):
-            yield _sides(settings[key])
-            return
+    given = {key: parsed(settings.get(key)) for key in (*_SIZES, "input_shape")}
+    shape = given["input_shape"]  # of a vector or of anything else, if it is shorter
+    if not isinstance(shape, list | tuple) or len(shape) < 3:
+        del given["input_shape"]
+    sizes = [_sides(size) for size in given.values()]
+    sizes += (_sides([_sides(parsed(settings.get(one))) for one in both]) for both in _SIDES)
+    yield from filter(None, sizes)
+    of_processors = (settings.get(key) for key in ("crop_size", "size"))  # transformers'
+    sizes = [_sides(size) for size in of_processors if isinstance(size, Mapping)]
+    yield from list(filter(None, sizes))[:1]
 
 
 def _sides(size: Any) -> Any:
     """A size in settings as one number, or height and width without the channels, which may come
-    before or after them; None for sides that are no whole numbers."""
+    before or after them; None for anything else."""
     if isinstance(size, Mapping):
         size = [size.get("height"), size.get("width")]
     if isinstance(size, float) and size.is_integer():
         return int(size)
     if not isinstance(size, list | tuple):
-        return size
-    if not all(isinstance(side, int) for side in size):
-        return None
-    return size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
+        return size if isinstance(size, int) else _known("size", size)
+    sides = size[-3:-1] if len(size) > 2 and size[-1] in (1, 3) else size[-2:]
+    return sides if all(isinstance(side, int) for side in sides) else None
 
 
 def _of_steps(

@@ -40,6 +40,11 @@ _NUMBERED = re.compile(r"\s*[\[(]?([0-9]+)(?:\s*[]:;,)=|]\s*|\.\s+|\s+-\s+|\s+)(
 _NUMBERED_BEHIND = re.compile(r"\s*(\S.*?)(?:\s*[:;,=]\s*|\s+)([0-9]+)\s*")
 _INDEX_COLUMNS = ("index", "id", "idx", "class_id", "class_index", "label_id")
 _NAME_COLUMNS = ("name", "label", "class", "class_name", "label_name", "description")
+_OF_INDICES = re.compile(
+    r"(?:\b|_|(?<=[a-z])(?=[A-Z])|(?<=class)|(?<=label))"
+    r"(?i:id|idx|index|code|nr|number|target|class|label)\W*$|(?i:nummer|index)\W*$"
+)
+"""Other headers of indices, such as "ClassId"; numbers under any others may be counts or ranks."""
 
 
 def read_label_names(path: Path) -> list[str]:
@@ -214,7 +219,9 @@ def _from_csv(text: str) -> list[str]:
         found = _rows(text, other)
         has_header = bool(found) and any(cell.strip().lower() in _NAME_COLUMNS for cell in found[0])
         is_table = len({len(row) for row in found}) == 1 and len(found[0]) > 1
-        if is_table and (has_header or any(map(_is_of_numbers, zip(*found[1:], strict=True)))):
+        if is_table and (
+            has_header or any(map(_is_of_numbers, zip(*(found[1:] or found), strict=True)))
+        ):
             rows = found
             break
     if not rows:
@@ -222,6 +229,7 @@ def _from_csv(text: str) -> list[str]:
     header = [re.sub(r"\W+", "_", cell.strip().lower()) for cell in rows[0]]
     names = [n for n, cell in enumerate(header) if cell in _NAME_COLUMNS]
     indices = [n for n, cell in enumerate(header) if cell in _INDEX_COLUMNS]
+    first = rows[0]
     if names:
         rows = rows[1:]
         # Some files call the index "label" or "class"; other numbers there belong to the names.
@@ -236,21 +244,28 @@ def _from_csv(text: str) -> list[str]:
             indices or numbers,
             texts or [n for n in names if n not in numbers] or names,
         )
-        indices = [n for n in indices if n != names[0]] or _other_orders(rows, header)
+        indices = [n for n in indices if n != names[0]] or _other_orders(rows, first)
         name, index = names[0], indices[0] if indices else None
     elif len(header) == 1:
         name, index = 0, None
     elif len(header) == 2 and all(len(row) == 2 for row in rows):
-        for begin in (0, 1):  # the first row may be a header of other words
-            columns = enumerate(zip(*rows[begin:], strict=True))
-            index = next((n for n, column in columns if _is_of_numbers(column)), None)
-            if index is not None:
-                break
-        else:
+        columns = list(zip(*rows, strict=True))
+        index = next((n for n in (0, 1) if _is_of_numbers(columns[n])), None)
+        if index is None:  # the first row may be a header of other words
+            rows = rows[1:]
+            index = next(
+                (
+                    n
+                    for n in (0, 1)
+                    if _OF_INDICES.search(first[n]) and _is_of_numbers(columns[n][1:])
+                    if all(any(map(str.isalpha, name)) for name in columns[1 - n][1:])
+                ),
+                None,
+            )
+        if index is None:
             raise LabelError(
                 "of two columns one has to hold indices; or give them the header index,name"
             )
-        rows = rows[begin:]
         name = 1 - index
     else:
         raise LabelError('no column is called "name", and there is more than one')
@@ -267,11 +282,14 @@ def _from_csv(text: str) -> list[str]:
 
 
 def _other_orders(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
-    """The column, other than those of names, by whose numbers the rows are in another order, as
-    under "ClassId"; [] if there is none. Raises LabelError if two have different orders."""
+    """The column of `_OF_INDICES` by whose numbers the rows are in another order; [] if there is
+    none. Raises LabelError if two have different orders."""
     found: dict[tuple[int, ...], int] = {}
     for n in range(min(map(len, [header, *rows]))):
-        if header[n] not in _NAME_COLUMNS and all(_is_index(row[n].strip()) for row in rows):
+        is_of_indices = (
+            _OF_INDICES.search(header[n]) and header[n].strip().lower() not in _NAME_COLUMNS
+        )
+        if is_of_indices and all(_is_index(row[n].strip()) for row in rows):
             numbers = tuple(int(row[n]) for row in rows)
             is_order = sorted(numbers) in [list(range(k, k + len(rows))) for k in (0, 1)]
             if is_order and numbers != tuple(sorted(numbers)):
