@@ -57,9 +57,26 @@ def warped_by_itself(y: Tensor) -> Tensor:
     return functional.grid_sample(y, grid, align_corners=False)
 
 
+def zoomed_by_itself(y: Tensor) -> Tensor:
+    """As in a network that looks at a part of its maps more closely."""
+    part = torch.tensor([[0.5, 0, 0.5], [0, 0.5, 0.5]]) + 0.001 * y.mean((2, 3))[:, :1, None]
+    sides = [2 * side for side in y.shape[2:]]
+    grid = functional.affine_grid(part, [*y.shape[:2], *sides], align_corners=False)
+    return functional.grid_sample(y, grid, align_corners=False)
+
+
 def boxed(y: Tensor) -> Tensor:
     box = torch.tensor([0.25, 0.25, 0.75, 0.75]) * y.shape[3]
     return torchvision.ops.roi_align(y, [box[None]] * len(y), y.shape[2:])
+
+
+def enlarged_by_itself(y: Tensor) -> Tensor:
+    """As DySample, by offsets below a quarter of a cell."""
+    as_it_is = torch.eye(2, 3).expand(len(y), -1, -1)
+    sides = [2 * side for side in y.shape[2:]]
+    grid = functional.affine_grid(as_it_is, [*y.shape[:2], *sides], align_corners=False)
+    offsets = functional.interpolate(y[:, :2].tanh(), scale_factor=2) / (4 * y.shape[3])
+    return functional.grid_sample(y, grid + offsets.movedim(1, 3), align_corners=False)
 
 
 MOVED: dict[str, Moved] = {
@@ -73,6 +90,7 @@ MOVED: dict[str, Moved] = {
     "with its mirror image": lambda y: y + y.flip(3),
     "warped": warped,
     "warped by itself": warped_by_itself,
+    "zoomed by itself": zoomed_by_itself,
     "cut out by a box": boxed,
 }
 
@@ -108,6 +126,7 @@ def test_parts_that_are_cut_out_are_told():
         lambda y: functional.pad(y, (0, 8, 0, 8))[..., :-8, :-8],
         lambda y: y + functional.pad(y[..., 8:], (8, 0)),
         lambda y: y.unflatten(1, (1, -1)).transpose(1, 2).flatten(1, 2),
+        enlarged_by_itself,
     ],
     ids=[
         "channels",
@@ -118,6 +137,7 @@ def test_parts_that_are_cut_out_are_told():
         "cut back",
         "cut beside",
         "groups",
+        "enlarged",
     ],
 )
 def test_what_keeps_its_places_is_taken(kept: Moved):

@@ -167,29 +167,44 @@ def test_tokens_that_were_picked_are_no_grid_of_their_own():
 
 
 class Merging(nn.Module):
-    """As Swin, on tokens alone: four of them become one."""
+    """As Swin, on tokens alone, without convolutions: from stage to stage, four become one. grid:
+    of the first tokens."""
 
-    def __init__(self, channels: list[int]) -> None:
+    def __init__(self, channels: list[int], grid: tuple[int, int], stages: int) -> None:
         super().__init__()
-        self.embed, self.merge = nn.Linear(16 * len(channels), 24), nn.Linear(96, 24)
-        self.blocks = nn.Sequential(
-            *(nn.TransformerEncoderLayer(24, 2, 48, batch_first=True) for _ in range(3))
+        self.embed, self.head = nn.Linear(64 * len(channels), 24), nn.Linear(24, 5)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(24, 2, 48, batch_first=True) for _ in range(stages)
         )
-        self.position, self.head = nn.Parameter(torch.randn(1, 64, 24)), nn.Linear(24, 5)
-        self.channels = channels
+        self.merges = nn.ModuleList(nn.Linear(96, 24) for _ in range(stages - 1))
+        self.position = nn.Parameter(torch.randn(1, grid[0] * grid[1], 24))
+        self.channels, self.grid = channels, grid
 
     def forward(self, x: Tensor) -> Tensor:
-        patches = nn.functional.unfold(x[:, self.channels], 4, stride=4).mT
-        tokens = (self.embed(patches) + self.position).unflatten(1, (4, 2, 4, 2))
-        merged = self.merge(tokens.transpose(2, 3).flatten(3).flatten(1, 2))
-        return self.head(self.blocks(merged).mean(1))
+        patches = nn.functional.unfold(x[:, self.channels], 8, stride=8).mT
+        tokens = self.blocks[0](self.embed(patches) + self.position)
+        height, width = self.grid
+        for block, merge in zip(self.blocks[1:], self.merges, strict=True):
+            height, width = height // 2, width // 2
+            pairs = tokens.unflatten(1, (height, 2, width, 2)).transpose(2, 3)
+            tokens = block(merge(pairs.flatten(3).flatten(1, 2)))
+        return self.head(tokens.mean(1))
 
 
 @pytest.mark.parametrize("channels", [[2, 1, 0], [0, 1]])
 def test_tokens_of_channels_that_were_picked_have_places(channels: list[int]):
     torch.manual_seed(0)
-    run = gc.forward(Merging(channels).eval(), images(32, 32))
-    assert (run.layer, run.activation.shape[2:]) == ("blocks", (4, 4))
+    run = gc.forward(Merging(channels, (8, 8), 2).eval(), images(64, 64))
+    assert (run.layer, run.activation.shape[2:]) == ("blocks.1", (4, 4))
+
+
+@pytest.mark.parametrize(("grid", "stages"), [((16, 4), 1), ((16, 4), 2), ((2, 2), 1)])
+def test_a_grid_that_no_convolution_makes_is_not_taken_for_rows(grid: tuple[int, int], stages: int):
+    torch.manual_seed(0)
+    module = Merging([0, 1, 2], grid, stages).eval()
+    run = gc.forward(module, images(8 * grid[0], 8 * grid[1], 1))
+    assert run.layer == f"blocks.{stages - 1}"
+    assert run.activation.shape[2:] == tuple(side // 2 ** (stages - 1) for side in grid)
 
 
 class Plain(nn.Module):

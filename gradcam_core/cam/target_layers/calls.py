@@ -261,6 +261,24 @@ def locality(changed: Tensor) -> float:
     return min(ratios)
 
 
+def agreement(changed: Tensor) -> float:
+    """How well the changes of a map [patches, *places] agree with the share of each place in which
+    the input changes: the mean correlation, at most 1. Along rows, the `locality` of a grid may be
+    high, too: some places of a row change, and none far from it."""
+    middles = changed.new_tensor(_PATCHES)
+    expected = torch.ones_like(middles[:, 0])
+    for axis, side in enumerate(changed.shape[1:]):
+        begin = torch.arange(side, device=changed.device) / side
+        middle = middles[:, axis, None]
+        end = (begin + 1 / side).minimum(middle + _PATCH / 2)
+        share = (end - begin.maximum(middle - _PATCH / 2)).clamp(min=0) * side
+        # The norm of what changes by chance grows with the root of the share.
+        expected = expected[..., None] * share.sqrt().reshape(-1, *[1] * axis, side)
+    expected, changed = expected.flatten(1), changed.flatten(1)
+    expected, changed = (one - one.mean(dim=1, keepdim=True) for one in (expected, changed))
+    return float(torch.cosine_similarity(expected, changed).mean())
+
+
 def nearness(changed: Tensor, axes: Sequence[int] = (0, 1, 2)) -> float:
     """How near the changes (squared) of a map [patches, *places] are to where the input changes,
     along these axes of places, for the patch where they are least near: from 0, far away, to 1, at

@@ -86,14 +86,24 @@ def _changes_sides(node: Node) -> bool:
 
 def how_sampled(end: Node | None) -> str:
     """What every path goes through that picks places of the input: a sampling at places computed
-    from it, as in a spatial transformer, or boxes. Words for a sentence; empty if nothing does."""
+    from it, as in a spatial transformer, or boxes. Words for a sentence; empty if nothing does. A
+    sampling that enlarges maps, by an offset for each place, only refines them, as in DySample."""
     for node, before in from_input(end):
-        is_grid = name_of(node).startswith("GridSampler") and node.next_functions[1][0] in before
+        grid = node.next_functions[1][0] if name_of(node).startswith("GridSampler") else None
+        is_grid = grid in before and not (_is_enlarging(node) and not is_of_a_vector(grid))
         if (is_grid or "_roi_" in node.name()) and is_on_every_path(node, end):
             if is_grid:
-                return "samples its pictures at places computed from each of them (grid_sample)"
-            return "cuts boxes out of its maps, as roi_align does"
+                return (
+                    "samples its pictures, or maps, at places computed from each of them "
+                    "(grid_sample)"
+                )
+            return "takes its maps from boxes, which may lie elsewhere in each picture (roi_align)"
     return ""
+
+
+def _is_enlarging(node: Node) -> bool:
+    given, made = _shapes(node)
+    return math.prod(made[2:]) > math.prod(given[2:])
 
 
 def share_kept(end: Node | None, sides: int) -> float:
@@ -152,22 +162,22 @@ def nodes_without_places(logits: Tensor) -> set[Node]:
     return spectra | pairs
 
 
-def is_of_a_vector(logits: Tensor) -> bool:
-    """Whether the output for one image, whatever its shape, is computed from a vector without
-    places, as for several tasks with equally many classes."""
+def is_of_a_vector(end: Node | None) -> bool:
+    """Whether what a node gives for one image, whatever its shape, is computed from a vector
+    without places, as for several tasks with equally many classes."""
     vectors: set[Node] = set()
-    for node, before in from_input(logits.grad_fn):
+    for node, before in from_input(end):
         if before and vectors.issuperset(before):
             is_vector = name_of(node) != "Convolution"  # it makes a map of a vector in decoders
         else:
             shape = next(iter(shapes_of(node)), ())
             is_alone = len(shape) > 1 and shape[0] == 1 and math.prod(shape) == shape[1]
             # The tokens of one channel may have this shape, too.
-            is_alone &= all(size_of(one) != shape[1] for one in before)
+            is_alone = is_alone and all(size_of(one) != shape[1] for one in before)
             is_vector = is_alone and name_of(node) != "Select"
         if is_vector:
             vectors.add(node)
-    return logits.grad_fn in vectors
+    return end in vectors
 
 
 def _source(node: Node) -> Node:

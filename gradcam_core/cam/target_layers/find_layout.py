@@ -11,7 +11,7 @@ from statistics import median
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradcam_core.cam.target_layers.calls import Call, locality
+from gradcam_core.cam.target_layers.calls import Call, agreement, locality
 from gradcam_core.cam.target_layers.elsewhere import nodes_behind_selections
 from gradcam_core.cam.target_layers.layout import (
     ChannelsFirst,
@@ -33,10 +33,6 @@ _LEAST_LOCALITY = 1.05
 
 _TELLS_NOTHING = 0.95
 """Between this `locality` and the least one, attention has mixed all places evenly."""
-
-_MORE = 1.2
-"""Rows have this many times the `locality` of the grid that they fit by chance; of a true grid of
-2 x 2 places, where little can be told, rows have at most 1.1 times as much."""
 
 
 class Layouts:
@@ -173,12 +169,12 @@ class Layouts:
         best: dict[tuple[int, ...], float] = defaultdict(float)
         along: dict[tuple[int, ...], float] = defaultdict(float)
         for _, grid, before, changed in self._on_grids():
-            best[grid] = max(best[grid], _token_locality(changed, grid, before))
+            best[grid] = max(best[grid], agreement(_on_grid(changed, grid, before)))
             count = changed.shape[1]
-            ways = [locality(changed.unflatten(1, line)) for line in ((count, 1), (1, count))]
+            ways = [agreement(changed.unflatten(1, line)) for line in ((count, 1), (1, count))]
             along[grid] = max(along[grid], *ways)
         of_convolutions = {shape[2:] for shape in self._of_convolutions}
-        return {grid for grid in best if along[grid] > _MORE * best[grid]} - of_convolutions
+        return {grid for grid in best if along[grid] > best[grid]} - of_convolutions
 
     def _on_grids(self) -> Iterator[tuple[int, tuple[int, ...], int, Tensor]]:
         """Yields each call's tokens as they may lie: how many stand for the whole picture, the grid
@@ -228,5 +224,8 @@ class Layouts:
 
 def _token_locality(changed: Tensor, grid: tuple[int, ...], before: int) -> float:
     """`locality` of tokens: changed is [patches, L]."""
-    places = changed[:, before : before + math.prod(grid)]
-    return locality(places.unflatten(1, grid))
+    return locality(_on_grid(changed, grid, before))
+
+
+def _on_grid(changed: Tensor, grid: tuple[int, ...], before: int) -> Tensor:
+    return changed[:, before : before + math.prod(grid)].unflatten(1, grid)

@@ -109,7 +109,7 @@ class LayerSearch:
         has_sides = logits.ndim == len(sides) + 2 or (
             2 < logits.ndim == len(sides) + 1 and has_one_stride(logits.shape[1:], sides)
         )
-        self._gives_a_map = has_sides and not is_of_a_vector(logits)
+        self._gives_a_map = has_sides and not is_of_a_vector(logits.grad_fn)
 
     def maps(self) -> FeatureMaps:
         unused = self._layouts.keys() - {one.call.key for one in self._maps}
