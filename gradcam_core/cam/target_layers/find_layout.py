@@ -34,6 +34,9 @@ _LEAST_LOCALITY = 1.05
 _TELLS_NOTHING = 0.95
 """Between this `locality` and the least one, attention has mixed all places evenly."""
 
+_CLEAR = 0.9
+"""The least `agreement` of rows, which have 0.97. Where attention mixes places, it is chance."""
+
 
 class Layouts:
     """The layouts of the calls of a pass over a picture with these sides. logits: its output."""
@@ -174,7 +177,8 @@ class Layouts:
             ways = [agreement(changed.unflatten(1, line)) for line in ((count, 1), (1, count))]
             along[grid] = max(along[grid], *ways)
         of_convolutions = {shape[2:] for shape in self._of_convolutions}
-        return {grid for grid in best if along[grid] > best[grid]} - of_convolutions
+        rows = {grid for grid in best if along[grid] > max(_CLEAR, best[grid])}
+        return rows - of_convolutions
 
     def _on_grids(self) -> Iterator[tuple[int, tuple[int, ...], int, Tensor]]:
         """Yields each call's tokens as they may lie: how many stand for the whole picture, the grid
