@@ -220,7 +220,8 @@ def test_a_prefix_is_not_offered_if_it_would_lose_the_head(tmp_path: Path):
     [
         ({"image_size": 96}, 96),
         ({"input_size": [["a"], [1]]}, 160),
-        ({"input_size": [None, 96, 96]}, 160),
+        ({"input_size": [None, 96, 96]}, 96),
+        ({"input_size": [None, 96.5, 96]}, 160),
         ({"classes": ["a", "", "c"]}, 160),
     ],
 )
